@@ -1,2 +1,90 @@
-//! Placeholder.
-fn main() {}
+//! The `pushway` command: one file per verb.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 good, 1 the answer is
+//! bad or the work failed, 2 the command line is wrong.
+
+mod client;
+mod connect;
+mod hook;
+mod local;
+mod output;
+mod run;
+mod runs;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// CI/CD that lives in your own AWS account.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    at: client::At,
+    /// Write JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List runs, newest first.
+    Runs(runs::Args),
+    /// Look at one run.
+    Run {
+        #[command(subcommand)]
+        verb: run::Verb,
+    },
+    /// Check a pipeline file without pushing it.
+    Validate(validate::Args),
+    /// Tie a repository to the installation in your AWS account.
+    Connect(connect::Args),
+    /// Run from a git server's hook.
+    Hook {
+        #[command(subcommand)]
+        verb: hook::Verb,
+    },
+    /// Run the whole installation on this machine.
+    Local {
+        #[command(subcommand)]
+        verb: local::Verb,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli).await {
+        Ok(code) => code,
+        // Whoever closed the pipe has read enough.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.verb {
+        Verb::Runs(args) => runs::main(&cli.at, cli.json, &args).await,
+        Verb::Run { verb } => run::main(&cli.at, cli.json, &verb).await,
+        Verb::Validate(args) => validate::main(cli.json, &args),
+        Verb::Connect(args) => connect::main(cli.json, &args).await,
+        Verb::Hook { verb } => hook::main(&verb).await,
+        Verb::Local { verb } => local::main(cli.json, &verb).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Helpers of the tests that look at Pushway as a whole.
+
+pub mod repository;
+pub mod sim;

@@ -1,1 +1,81 @@
-//! Placeholder.
+//! The ports of `pushway-core` on AWS, one file per service.
+//!
+//! The only crate that names the AWS SDK. It translates: a port's verb into calls, answers into views,
+//! errors into `Fault`. It decides nothing about runs; what it can't translate it reports with the call's
+//! name, the service's code and message.
+
+pub mod account;
+mod buildspec;
+mod clock;
+mod codebuild;
+mod codecommit;
+mod dynamo;
+mod ecs;
+mod errors;
+mod files;
+mod github;
+mod guard;
+pub mod lambda;
+mod logs;
+mod probe;
+mod secrets;
+pub mod settings;
+mod sfn;
+mod task_definition;
+mod time;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+
+pub use settings::{BadSetting, Settings};
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one attempt may take: the longest call is `UpdateService`, which may stop containers first.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a call is made at most, the first time included.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// Every port on AWS. Cheap to clone; the clones share connections and caches.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    settings: Arc<Settings>,
+    secrets: secrets::Cache,
+    codebuild: aws_sdk_codebuild::Client,
+    codecommit: aws_sdk_codecommit::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    ecs: aws_sdk_ecs::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    secretsmanager: aws_sdk_secretsmanager::Client,
+    sfn: aws_sdk_sfn::Client,
+}
+
+impl Aws {
+    /// Clients for the region and credentials that the process's environment names. Makes no call.
+    pub async fn new(settings: Settings) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .load()
+            .await;
+        Self {
+            settings: Arc::new(settings),
+            secrets: secrets::Cache::default(),
+            codebuild: aws_sdk_codebuild::Client::new(&config),
+            codecommit: aws_sdk_codecommit::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            ecs: aws_sdk_ecs::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            secretsmanager: aws_sdk_secretsmanager::Client::new(&config),
+            sfn: aws_sdk_sfn::Client::new(&config),
+        }
+    }
+}

@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The domain of Pushway: ids, facts, the run, the plan, the contract between states, the ports.
+//!
+//! Everything here is pure or generic over a port: this crate never names AWS, tokio, a clock or an
+//! environment variable, so that each decision can be tested without any of them. Handlers load, call
+//! one function of this crate, store and act.
+
+pub mod contract;
+pub mod delivery;
+pub mod environment;
+pub mod fact;
+pub mod ids;
+pub mod intake;
+pub mod keys;
+pub mod messages;
+pub mod pipeline_file;
+pub mod plan;
+pub mod ports;
+pub mod rollout;
+pub mod run;
+pub mod settle;
+pub mod signature;
+pub mod source;
+pub mod summary;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod views;
+pub mod wait;

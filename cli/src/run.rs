@@ -1,0 +1,261 @@
+//! `pushway run show|watch|logs`: one run.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use pushway_core::fact::{Entry, Fact, JobStage};
+use pushway_core::ids::{JobName, RunId};
+use pushway_core::run::{EnvironmentState, JobState, Run, Status};
+use pushway_core::views::LogLine;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::{At, Client};
+use crate::output;
+
+/// How often a watched run is asked for.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
+
+/// What to do with a run.
+#[derive(clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Show where it stands and why.
+    #[command(after_help = "Example: pushway run show 01890a5d-ac96-774b-bcce-b302099a8057")]
+    Show {
+        /// The run's id.
+        run: RunId,
+    },
+    /// Follow it to its end; exits with 0 only if it succeeds.
+    #[command(after_help = "Example: pushway run watch 01890a5d-ac96-774b-bcce-b302099a8057")]
+    Watch {
+        /// The run's id.
+        run: RunId,
+    },
+    /// Print the log of a job; follows one that runs.
+    #[command(after_help = "Example: pushway run logs 01890a5d-ac96-774b-bcce-b302099a8057 test unit")]
+    Logs {
+        /// The run's id.
+        run: RunId,
+        /// The job's stage: build or test.
+        stage: JobStage,
+        /// The job's name.
+        job: JobName,
+    },
+}
+
+#[derive(Deserialize)]
+struct Journal {
+    journal: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    lines: Vec<LogLine>,
+    next: Option<String>,
+    over: bool,
+}
+
+/// Looks at a run.
+pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<ExitCode> {
+    let client = at.client().await?;
+    match verb {
+        Verb::Show { run } => show(&client, as_json, *run).await,
+        Verb::Watch { run } => watch(&client, as_json, *run).await,
+        Verb::Logs { run, stage, job } => logs(&client, *run, *stage, job).await,
+    }
+}
+
+async fn show(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitCode> {
+    let answer: Value = client.get(&["v1", "runs", &id.to_string()], &[]).await?;
+    if as_json {
+        output::json(&answer)?;
+    } else {
+        let run: Run = serde_json::from_value(answer)
+            .context("read the run; is this `pushway` older than the installation?")?;
+        describe(&run)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn watch(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitCode> {
+    let path = id.to_string();
+    let mut seen = 0;
+    loop {
+        let run: Run = client.get(&["v1", "runs", &path], &[]).await?;
+        if run.version > seen {
+            let journal: Journal = client.get(&["v1", "runs", &path, "journal"], &[]).await?;
+            for entry in journal.journal.iter().filter(|entry| entry.seq >= seen) {
+                if as_json {
+                    output::line(&serde_json::to_string(entry)?)?;
+                } else {
+                    output::line(&format!("{}  {}", clock(entry.at), tell(&entry.fact)))?;
+                }
+            }
+            seen = journal.journal.last().map_or(seen, |entry| entry.seq + 1);
+        }
+        if run.status.is_terminal() {
+            if !as_json {
+                describe_cause(&run)?;
+            }
+            let good = run.status == Status::Succeeded;
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        tokio::time::sleep(WATCH_PAUSE).await;
+    }
+}
+
+async fn logs(client: &Client, id: RunId, stage: JobStage, job: &JobName) -> anyhow::Result<ExitCode> {
+    let (id, stage) = (id.to_string(), stage.to_string());
+    let path = ["v1", "runs", &id, "jobs", &stage, job.as_str(), "log"];
+    let mut cursor: Option<String> = None;
+    loop {
+        let query: Vec<_> = cursor.iter().map(|cursor| ("cursor", cursor.clone())).collect();
+        let log: Log = client.get(&path, &query).await?;
+        for line in &log.lines {
+            output::line(line.text.trim_end_matches(['\n', '\r']))?;
+        }
+        if log.over {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if cursor.is_none() && log.lines.is_empty() {
+            output::note(&format!("{stage}/{job} has not written anything yet; waiting for it"));
+        }
+        if log.next == cursor {
+            tokio::time::sleep(WATCH_PAUSE).await;
+        }
+        cursor = log.next;
+    }
+}
+
+fn describe(run: &Run) -> anyhow::Result<()> {
+    let pipeline = run.pipeline.as_ref().map_or("no pipeline yet", |name| name.as_str());
+    output::line(&format!("run      {}  {}", run.id, mark(run.status)))?;
+    output::line(&format!("pipeline {pipeline}"))?;
+    output::line(&format!(
+        "commit   {} on {} of {}: {} ({})",
+        run.source.commit.short(),
+        run.source.git_ref.short(),
+        run.source.repository,
+        run.source.message,
+        run.source.author
+    ))?;
+    output::line(&format!("received {}  changed {}", run.received_at, run.updated_at))?;
+    for job in &run.jobs {
+        output::line(&format!("  {:<24} {}", job.job.to_string(), job_words(job)))?;
+    }
+    for environment in &run.environments {
+        output::line(&format!(
+            "  {:<24} {}",
+            format!("environment {}", environment.name),
+            environment_words(environment)
+        ))?;
+    }
+    describe_cause(run)
+}
+
+fn describe_cause(run: &Run) -> anyhow::Result<()> {
+    if let Some(rule) = &run.ignored_by {
+        output::line(&format!("ignored: {rule}"))?;
+    }
+    let Some(cause) = &run.cause else { return Ok(()) };
+    output::line(&format!("\n{} {}: {}", mark(run.status), cause.stage, cause.summary))?;
+    for line in &cause.evidence {
+        output::line(&format!("    {line}"))?;
+    }
+    output::line(&format!("next: {}", cause.advice))
+}
+
+/// The status; on a terminal with a colour, which is never the only sign.
+fn mark(status: Status) -> String {
+    if !std::io::stdout().is_terminal() {
+        return status.to_string();
+    }
+    status.to_string().to_uppercase()
+}
+
+fn job_words(job: &JobState) -> String {
+    let tests = job.end.as_ref().and_then(|end| end.tests.as_ref());
+    let tests = tests.map_or_else(String::new, |tests| {
+        format!(", {} tests passed, {} failed", tests.passed, tests.failed)
+    });
+    let state = match &job.end {
+        _ if job.attempt == 0 => "waiting",
+        None => "running",
+        Some(end) if end.failure.is_none() => "succeeded",
+        Some(end) if end.will_retry => "failed, will be tried again",
+        Some(_) => "failed",
+    };
+    let attempt = if job.attempt > 1 { format!(" (attempt {})", job.attempt) } else { String::new() };
+    format!("{state}{attempt}{tests}")
+}
+
+fn environment_words(environment: &EnvironmentState) -> String {
+    use pushway_core::fact::{RollbackOutcome, RollbackOwner};
+    if let Some(outcome) = environment.rollback_outcome() {
+        return match outcome {
+            RollbackOutcome::Restored { by: RollbackOwner::Pushway } => {
+                "failed; Pushway brought the old version back".into()
+            }
+            RollbackOutcome::Restored { by: RollbackOwner::Service } => {
+                "failed; the service went back by itself".into()
+            }
+            RollbackOutcome::NotNeeded { reason } => format!("failed; nothing to roll back: {reason}"),
+            RollbackOutcome::Held => "failed; held as it is, as pushway.yml says".into(),
+            RollbackOutcome::NoBaseline => "failed; there is no older version to go back to".into(),
+            RollbackOutcome::Failed { cause } => format!("FAILED AND NOT ROLLED BACK: {}", cause.summary),
+        };
+    }
+    match environment {
+        state if state.rollback.is_some() => "rolling back".into(),
+        state if state.is_live() => "live and validated".into(),
+        state if state.has_failed() => "failed".into(),
+        state if state.deploy.is_some() => "deployed, being validated".into(),
+        state if state.rollout.is_some() => "deploying".into(),
+        state if state.fence.is_some() => "locked for this run".into(),
+        _ => "waiting".into(),
+    }
+}
+
+/// A fact in a few words.
+fn tell(fact: &Fact) -> String {
+    match fact {
+        Fact::Received { source } => {
+            format!("received {} of {}", source.commit.short(), source.git_ref.short())
+        }
+        Fact::Ignored { rule } => format!("ignored: {rule}"),
+        Fact::Rejected { cause } => format!("rejected: {}", cause.summary),
+        Fact::Planned { pipeline, jobs, environments, .. } => {
+            format!("planned {pipeline}: {} jobs, {} environments", jobs.len(), environments.len())
+        }
+        Fact::JobStarted { job, attempt, .. } => format!("{job} started (attempt {attempt})"),
+        Fact::JobEnded { job, end, .. } => match &end.failure {
+            None => format!("{job} succeeded"),
+            Some(cause) => format!("{job} failed: {}", cause.summary),
+        },
+        Fact::LockTaken { environment, fence } => format!("{environment} locked (fence {fence})"),
+        Fact::DeployPrepared { environment, rollout } => {
+            format!("{environment}: registered {}", rollout.task_definition)
+        }
+        Fact::DeployStarted { environment, deployment } => {
+            format!("{environment}: rollout {deployment} started")
+        }
+        Fact::DeployEnded { environment, failure: None, .. } => format!("{environment}: rollout complete"),
+        Fact::DeployEnded { environment, failure: Some(failure), .. } => {
+            format!("{environment}: {}", failure.cause.summary)
+        }
+        Fact::Validated { environment, checks } => {
+            let passed = checks.iter().filter(|check| check.passed).count();
+            format!("{environment}: {passed} of {} checks passed", checks.len())
+        }
+        Fact::RollbackStarted { environment, .. } => format!("{environment}: going back"),
+        Fact::RollbackEnded { environment, .. } => format!("{environment}: rollback ended"),
+        Fact::Broke { cause } => format!("broke: {}", cause.summary),
+        Fact::Finished { status } => format!("finished: {status}"),
+    }
+}
+
+fn clock(at: jiff::Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}

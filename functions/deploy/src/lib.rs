@@ -1,0 +1,211 @@
+//! State `Deploy`: takes the artifact to the target under the environment's fence.
+//!
+//! Each step is written down before the next, and each is found again when the state is tried again: what
+//! was prepared is not prepared twice, a service that moves already is not moved again. The verdict is not
+//! given here: it follows from the service (`deploy-progress`, `sweep`).
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use pushway_core::contract::{Done, EnvironmentTask, Failure, errors};
+use pushway_core::fact::{Baseline, Fact, Rollout};
+use pushway_core::ids::{Fence, ImageDigestRef};
+use pushway_core::messages;
+use pushway_core::plan::{EcsTarget, ImageSource, Target};
+use pushway_core::ports::{
+    Callbacks, Clock, Environments, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
+};
+use pushway_core::run::{EnvironmentState, Run};
+use pushway_core::settle::{load, open_on_service, or_tell, record, record_deploy_failure, settle_service};
+use pushway_core::views::{RolloutState, ServiceView};
+use pushway_core::wait::{Subject, Wait, Work};
+
+/// Deploys to one environment.
+pub async fn handle<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
+where
+    P: Runs + Plans + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
+{
+    let token = task.task_token.clone();
+    or_tell(ports, &token, deploy(ports, task).await).await
+}
+
+async fn deploy<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
+where
+    P: Runs + Plans + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
+{
+    let run = load(ports, task.run_id).await?;
+    let plan = ports.plan(run.id).await?;
+    let planned = plan.as_ref().and_then(|plan| plan.environment(&task.environment));
+    let (Some(planned), Some(state)) = (planned, run.environment(&task.environment)) else {
+        return Err(
+            Fault::Permanent(format!("run {} has no environment {}", run.id, task.environment)).into()
+        );
+    };
+    let Target::Ecs(target) = &planned.target;
+    match begin(ports, &run, state, target, &task).await {
+        Ok(()) => Ok(Done {}),
+        Err(Stopped::Refused(reason)) => {
+            let failure = record_deploy_failure(ports, &run, &task.environment, &reason).await?;
+            Err(Failure::new(errors::DEPLOY_FAILED, failure.cause.summary))
+        }
+        Err(Stopped::Fault(fault)) => Err(fault.into()),
+    }
+}
+
+/// Why a deploy did not begin.
+enum Stopped {
+    /// It can't be done, and the service was not touched.
+    Refused(String),
+    /// The world outside failed.
+    Fault(Fault),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+async fn begin<P>(
+    ports: &P,
+    run: &Run,
+    state: &EnvironmentState,
+    target: &EcsTarget,
+    task: &EnvironmentTask,
+) -> Result<(), Stopped>
+where
+    P: Runs + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
+{
+    let fence = check_fence(ports, run, state).await?;
+    let service = ports.service(&target.cluster, &target.service).await?.filter(|service| service.is_active);
+    let service =
+        service.ok_or_else(|| Stopped::Refused(messages::no_service(&target.cluster, &target.service)))?;
+    let rollout = match &state.rollout {
+        Some(rollout) => rollout.clone(),
+        None => prepare(ports, run, state, target, &service, fence).await?,
+    };
+    let now = ports.now();
+    let wait = Wait {
+        subject: Subject::Service(rollout.service.clone()),
+        run: run.id,
+        work: Work::Deploy(task.environment.clone()),
+        token: task.task_token.clone(),
+        opened_at: now,
+        deadline: now + SignedDuration::from_secs(i64::from(target.timeout_seconds)),
+    };
+    if open_on_service(ports, &wait).await? == Written::Conflict {
+        let reason = format!(
+            "another run is moving service {} at this moment; push again when it is done",
+            target.service
+        );
+        return Err(Stopped::Refused(reason));
+    }
+    if state.deployment.is_none() {
+        start(ports, run, state, target, &service, &rollout).await?;
+    }
+    settle_service(ports, &wait).await?;
+    Ok(())
+}
+
+/// Holds the lock against the record itself, since this run may have been asleep for long.
+async fn check_fence<P: Environments>(
+    ports: &P,
+    run: &Run,
+    state: &EnvironmentState,
+) -> Result<Fence, Stopped> {
+    let (Some(pipeline), Some(fence)) = (&run.pipeline, state.fence) else {
+        return Err(Stopped::Refused(messages::lock_lost(&state.name, None)));
+    };
+    let record = ports.environment(pipeline, &state.name).await?;
+    if record.is_held_under(run.id, fence) {
+        Ok(fence)
+    } else {
+        Err(Stopped::Refused(messages::lock_lost(&state.name, record.holder.map(|holder| holder.run))))
+    }
+}
+
+async fn prepare<P>(
+    ports: &P,
+    run: &Run,
+    state: &EnvironmentState,
+    target: &EcsTarget,
+    service: &ServiceView,
+    fence: Fence,
+) -> Result<Rollout, Stopped>
+where
+    P: Runs + MoveServices + Clock,
+{
+    let images = images(run, target).map_err(Stopped::Refused)?;
+    if let Some(wanted) = images.keys().find(|name| !service.containers.contains(name)) {
+        return Err(Stopped::Refused(messages::no_container(&target.service, wanted, &service.containers)));
+    }
+    let missing = || {
+        Stopped::Refused(format!(
+            "service {} has no deployment to take its task definition from",
+            target.service
+        ))
+    };
+    let base = service.primary().ok_or_else(missing)?;
+    let task_definition = ports.register(run.id, &base.task_definition, &images).await?;
+    let rollout = Rollout {
+        cluster: target.cluster.clone(),
+        service: service.arn.clone(),
+        fence,
+        task_definition,
+        images,
+        baseline: baseline(service),
+    };
+    let fact = Fact::DeployPrepared { environment: state.name.clone(), rollout: rollout.clone() };
+    record(ports, run.id, fact).await?;
+    Ok(rollout)
+}
+
+/// What the service can go back to: a rollout that has completed and really runs. A service that never ran
+/// anything has none, even if its rollout counts as completed.
+fn baseline(service: &ServiceView) -> Option<Baseline> {
+    let good = service
+        .rollouts
+        .iter()
+        .find(|rollout| rollout.state == RolloutState::Completed && rollout.running > 0)?;
+    Some(Baseline { task_definition: good.task_definition.clone() })
+}
+
+fn images(run: &Run, target: &EcsTarget) -> Result<BTreeMap<String, ImageDigestRef>, String> {
+    let image = |(container, source): (&String, &ImageSource)| {
+        let image = match source {
+            ImageSource::Fixed(image) => image.clone(),
+            ImageSource::Output { job, output } => {
+                let value = run.build_outputs(job).and_then(|outputs| outputs.get(output));
+                let value = value
+                    .ok_or_else(|| messages::not_an_image(job, output, "the build did not export it"))?;
+                value.parse().map_err(|error| messages::not_an_image(job, output, &format!("{error}")))?
+            }
+        };
+        Ok((container.clone(), image))
+    };
+    target.images.iter().map(image).collect()
+}
+
+async fn start<P>(
+    ports: &P,
+    run: &Run,
+    state: &EnvironmentState,
+    target: &EcsTarget,
+    service: &ServiceView,
+    rollout: &Rollout,
+) -> Result<(), Stopped>
+where
+    P: Runs + MoveServices + Clock,
+{
+    // The revision was registered for this run alone: a rollout that brings it is ours, and an earlier try
+    // of this state has started it.
+    let started = service.rollouts.iter().find(|view| view.task_definition == rollout.task_definition);
+    let deployment = match started {
+        Some(view) => view.id.clone(),
+        None => ports.move_service(&target.cluster, &target.service, &rollout.task_definition).await?,
+    };
+    tracing::info!(run_id = %run.id, environment = %state.name, deployment, "deploy started");
+    let fact = Fact::DeployStarted { environment: state.name.clone(), deployment };
+    record(ports, run.id, fact).await?;
+    Ok(())
+}

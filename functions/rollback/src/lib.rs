@@ -1,0 +1,116 @@
+//! State `Rollback`: returns the target to its last good artifact, or says honestly why not.
+//!
+//! One owner at a time: where the service goes back by itself, this function only waits for it. It always
+//! answers its state with success; what the rollback came to is a fact of the run.
+
+use jiff::SignedDuration;
+use pushway_core::contract::{Done, EnvironmentTask, Failure};
+use pushway_core::fact::{Fact, RollbackOutcome, RollbackOwner};
+use pushway_core::messages;
+use pushway_core::plan::{OnFailure, Target};
+use pushway_core::ports::{
+    Answer, Callbacks, Clock, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
+};
+use pushway_core::rollout::{RollbackStep, rollback_step};
+use pushway_core::run::{EnvironmentState, Run};
+use pushway_core::settle::{load, open_on_service, or_tell, record, settle_service};
+use pushway_core::wait::{Subject, Wait, Work};
+
+/// Rolls one environment back.
+pub async fn handle<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
+where
+    P: Runs + Plans + Waits + ReadServices + MoveServices + Callbacks + Clock,
+{
+    let token = task.task_token.clone();
+    or_tell(ports, &token, roll_back(ports, task).await).await
+}
+
+async fn roll_back<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
+where
+    P: Runs + Plans + Waits + ReadServices + MoveServices + Callbacks + Clock,
+{
+    let run = load(ports, task.run_id).await?;
+    let plan = ports.plan(run.id).await?;
+    let planned = plan.as_ref().and_then(|plan| plan.environment(&task.environment));
+    let (Some(planned), Some(state)) = (planned, run.environment(&task.environment)) else {
+        return Err(
+            Fault::Permanent(format!("run {} has no environment {}", run.id, task.environment)).into()
+        );
+    };
+    let Target::Ecs(target) = &planned.target;
+    let timeout = SignedDuration::from_secs(i64::from(target.timeout_seconds));
+    let decided = match planned.on_failure {
+        _ if state.rollback_outcome().is_some() => None,
+        OnFailure::Hold if state.has_touched_service() => Some(RollbackOutcome::Held),
+        OnFailure::Hold | OnFailure::Rollback => move_back(ports, &run, state, &task, timeout).await?,
+    };
+    if let Some(outcome) = decided {
+        record(ports, run.id, Fact::RollbackEnded { environment: task.environment.clone(), outcome }).await?;
+    }
+    let run = load(ports, run.id).await?;
+    if run.environment(&task.environment).is_some_and(|state| state.rollback_outcome().is_some()) {
+        ports.succeed(&task.task_token).await?;
+    }
+    Ok(Done {})
+}
+
+/// Takes the step that the service's state asks for. Gives the outcome where it is known at once.
+async fn move_back<P>(
+    ports: &P,
+    run: &Run,
+    state: &EnvironmentState,
+    task: &EnvironmentTask,
+    timeout: SignedDuration,
+) -> Answer<Option<RollbackOutcome>>
+where
+    P: Runs + Waits + ReadServices + MoveServices + Callbacks + Clock,
+{
+    let Some(rollout) = &state.rollout else {
+        return Ok(Some(RollbackOutcome::NotNeeded {
+            reason: "the deploy had not touched the service".into(),
+        }));
+    };
+    let failed = |reason: &str| {
+        Ok(Some(RollbackOutcome::Failed { cause: messages::rollback_failed(&state.name, reason) }))
+    };
+    let Some(service) = ports.service(&rollout.cluster, &rollout.service).await? else {
+        return failed("the service is gone");
+    };
+    // The wait stands before the service moves, so that no crash in between leaves a rollback unwatched.
+    let now = ports.now();
+    let wait = Wait {
+        subject: Subject::Service(rollout.service.clone()),
+        run: run.id,
+        work: Work::Rollback(state.name.clone()),
+        token: task.task_token.clone(),
+        opened_at: now,
+        deadline: now + timeout,
+    };
+    let (deployment, by) = match rollback_step(state, &service) {
+        RollbackStep::NotNeeded(reason) => return Ok(Some(RollbackOutcome::NotNeeded { reason })),
+        RollbackStep::NoBaseline => return Ok(Some(RollbackOutcome::NoBaseline)),
+        RollbackStep::Follow { deployment, by } => {
+            if open_on_service(ports, &wait).await? == Written::Conflict {
+                return failed("another run moves the service at this moment");
+            }
+            (deployment, by)
+        }
+        RollbackStep::Move { task_definition } => {
+            if open_on_service(ports, &wait).await? == Written::Conflict {
+                return failed("another run moves the service at this moment");
+            }
+            match ports.move_service(&rollout.cluster, &rollout.service, &task_definition).await {
+                Ok(deployment) => (deployment, RollbackOwner::Pushway),
+                Err(Fault::Permanent(why)) => {
+                    ports.close(&wait).await?;
+                    return failed(&why);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    };
+    tracing::info!(run_id = %run.id, environment = %state.name, deployment, ?by, "rollback started");
+    record(ports, run.id, Fact::RollbackStarted { environment: state.name.clone(), deployment, by }).await?;
+    settle_service(ports, &wait).await?;
+    Ok(None)
+}

@@ -1,0 +1,136 @@
+//! State `Validate`: checks that what serves is what was built, and that it answers as it should.
+//!
+//! Decides n of m; no sample is a failure. The first check is always the same: every running task of the
+//! service runs the built image, by digest.
+
+use std::time::Duration;
+
+use pushway_core::contract::{Done, EnvironmentInput, Failure, errors};
+use pushway_core::fact::{CheckResult, Fact, Rollout};
+use pushway_core::messages::validation_failed;
+use pushway_core::plan::{Check, HttpCheck};
+use pushway_core::ports::{Answer, Clock, Fault, Plans, Probed, Probes, ReadServices, Runs};
+use pushway_core::rollout::check_digests;
+use pushway_core::settle::{load, record};
+
+/// Looks at the tasks, and the seconds between two: tasks of the version before may still drain.
+const DIGEST_LOOKS: u32 = 30;
+const DIGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Validates one environment.
+pub async fn handle<P>(ports: &P, input: EnvironmentInput) -> Result<Done, Failure>
+where
+    P: Runs + Plans + ReadServices + Probes + Clock,
+{
+    let run = load(ports, input.run_id).await?;
+    let plan = ports.plan(run.id).await?;
+    let planned = plan.as_ref().and_then(|plan| plan.environment(&input.environment));
+    let state = run.environment(&input.environment);
+    let (Some(planned), Some(state), Some(rollout)) =
+        (planned, state, state.and_then(|state| state.rollout.as_ref()))
+    else {
+        return Err(Fault::Permanent(format!(
+            "run {} has deployed nothing to {}",
+            run.id, input.environment
+        ))
+        .into());
+    };
+    let checks = if state.checks.is_empty() {
+        let checks = check_all(ports, rollout, &planned.validate).await?;
+        let fact = Fact::Validated { environment: input.environment.clone(), checks: checks.clone() };
+        record(ports, run.id, fact).await?;
+        checks
+    } else {
+        state.checks.clone()
+    };
+    match validation_failed(&input.environment, &checks) {
+        None => Ok(Done {}),
+        Some(cause) => Err(Failure::new(errors::VALIDATION_FAILED, cause.summary)),
+    }
+}
+
+/// All checks in order, up to the first that fails: what follows it would only say so again.
+async fn check_all<P: ReadServices + Probes>(
+    ports: &P,
+    rollout: &Rollout,
+    checks: &[Check],
+) -> Answer<Vec<CheckResult>> {
+    let mut results = vec![check_running_images(ports, rollout).await?];
+    for check in checks {
+        if results.iter().any(|result| !result.passed) {
+            break;
+        }
+        let Check::Http(check) = check;
+        results.push(probe(ports, check).await);
+    }
+    Ok(results)
+}
+
+async fn check_running_images<P: ReadServices + Probes>(ports: &P, rollout: &Rollout) -> Answer<CheckResult> {
+    let mut detail = String::new();
+    for look in 1..=DIGEST_LOOKS {
+        let tasks = ports.tasks(&rollout.cluster, &rollout.service).await?;
+        match check_digests(&rollout.task_definition, &rollout.images, &tasks) {
+            Ok(running) => return Ok(digest_result(true, format!("{running} running, all of them"), look)),
+            Err(problem) => detail = problem,
+        }
+        if look < DIGEST_LOOKS {
+            ports.pause(DIGEST_PAUSE).await;
+        }
+    }
+    Ok(digest_result(false, detail, DIGEST_LOOKS))
+}
+
+fn digest_result(passed: bool, detail: String, samples: u32) -> CheckResult {
+    let check = "every running task has the built image by digest".to_owned();
+    CheckResult { check, passed, detail, samples, good: u32::from(passed) }
+}
+
+async fn probe<P: Probes>(ports: &P, check: &HttpCheck) -> CheckResult {
+    let (mut samples, mut good, mut detail) = (0, 0, String::new());
+    let (attempts, need) = (u32::from(check.attempts), u32::from(check.need));
+    while samples < attempts && good < need {
+        if samples > 0 {
+            ports.pause(Duration::from_secs(u64::from(check.interval_seconds))).await;
+        }
+        samples += 1;
+        let timeout = Duration::from_secs(u64::from(check.timeout_seconds));
+        match judge(check, ports.probe(&check.url, timeout).await) {
+            Ok(seen) => {
+                good += 1;
+                if detail.is_empty() {
+                    detail = seen;
+                }
+            }
+            Err(problem) => detail = problem,
+        }
+        // Once too many have failed, the rest can't change the outcome.
+        if good + (attempts - samples) < need {
+            break;
+        }
+    }
+    CheckResult {
+        check: format!("GET {}", check.url),
+        passed: good >= need && good > 0,
+        detail,
+        samples,
+        good,
+    }
+}
+
+fn judge(check: &HttpCheck, probed: Probed) -> Result<String, String> {
+    let (status, body) = match probed {
+        Probed::Answer { status, body } => (status, body),
+        Probed::Nothing(why) => return Err(format!("no answer: {why}")),
+        Probed::Refused(why) => return Err(format!("not probed: {why}")),
+    };
+    if status != check.status {
+        return Err(format!("status {status}, not {}", check.status));
+    }
+    match &check.body_contains {
+        Some(wanted) if !body.contains(wanted.as_str()) => {
+            Err(format!("status {status}, but the body has no {wanted:?}"))
+        }
+        _ => Ok(format!("status {status}")),
+    }
+}

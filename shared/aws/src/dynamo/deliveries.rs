@@ -1,0 +1,105 @@
+//! Deliveries and pushes: what makes "once" once.
+//!
+//! A delivery is known by its forge's id and by its content; both lead to the one run that it started.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use jiff::{SignedDuration, Timestamp};
+use pushway_core::ids::DeliveryId;
+use pushway_core::keys::{self, FILES};
+use pushway_core::ports::{Answer, Deliveries, DeliveryOutcome, Fault, NewRun, Recorded};
+use pushway_core::source::{Hook, Provider};
+use serde::{Deserialize, Serialize};
+
+use super::{IS_NEW, Item, is_ours, item, number, parsed, runs, transaction_token};
+use crate::Aws;
+use crate::errors::fault;
+
+/// How long the table keeps a delivery: twice as long as a forge could plausibly repeat it, and longer than
+/// the 90 days for which Step Functions remembers an execution's name.
+const KEPT: SignedDuration = SignedDuration::from_hours(180 * 24);
+
+/// A delivery or a push as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Known {
+    /// What became of it.
+    outcome: DeliveryOutcome,
+    /// When it was recorded.
+    at: Timestamp,
+}
+
+impl Deliveries for Aws {
+    async fn record_run(&self, new: &NewRun) -> Answer<Recorded> {
+        let NewRun { run, entry, content_key, files } = new;
+        let source = &run.source;
+        let known = Known { outcome: DeliveryOutcome::Run(run.id), at: run.received_at };
+        let delivery = keys::delivery(source.provider, &source.hook, &source.delivery);
+        let push = keys::push(content_key);
+        let mut items = vec![
+            expiring(delivery.clone(), &known)?,
+            expiring(push.clone(), &known)?,
+            runs::snapshot(run)?,
+            runs::fact(run.id, entry)?,
+        ];
+        if !files.is_empty() {
+            items.push(item(keys::run_part(run.id, FILES), files)?);
+        }
+        let token = transaction_token(&["record_run", &run.id.to_string()]);
+        let puts = items.into_iter().map(|item| self.put(item, IS_NEW));
+        if self.transact(token, puts).await?.is_ok() {
+            return Ok(Recorded::New);
+        }
+        let stored = match self.thing(delivery).await? {
+            Some(stored) => Some(stored),
+            None => self.thing::<Known>(push).await?,
+        };
+        match stored {
+            // The answer to our own write was lost.
+            Some(stored) if stored.outcome == known.outcome => Ok(Recorded::New),
+            Some(stored) => Ok(Recorded::Before(stored.outcome)),
+            None => Err(Fault::Retryable(format!("delivery {} is being recorded", source.delivery))),
+        }
+    }
+
+    async fn record_ignored(
+        &self,
+        provider: Provider,
+        hook: &Hook,
+        delivery: &DeliveryId,
+        rule: &str,
+        now: Timestamp,
+    ) -> Answer<Recorded> {
+        let known = Known { outcome: DeliveryOutcome::Ignored(rule.to_owned()), at: now };
+        let item = expiring(keys::delivery(provider, &hook.id, delivery), &known)?;
+        let written = self
+            .dynamodb
+            .put_item()
+            .table_name(&self.settings.table)
+            .set_item(Some(item.clone()))
+            .condition_expression(IS_NEW)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = written else { return Ok(Recorded::New) };
+        match refused(&error) {
+            Some(stored) if is_ours(Some(stored), &item) => Ok(Recorded::New),
+            Some(stored) => Ok(Recorded::Before(parsed::<Known>(stored, "data")?.outcome)),
+            None => Err(fault("dynamodb PutItem", &error)),
+        }
+    }
+}
+
+fn expiring(key: keys::Key, known: &Known) -> Answer<Item> {
+    let mut item = item(key, known)?;
+    item.insert("expires_at".into(), number((known.at + KEPT).as_second()));
+    Ok(item)
+}
+
+/// The item that made a put's condition fail.
+pub(super) fn refused(error: &SdkError<PutItemError>) -> Option<&Item> {
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(refused)) => refused.item(),
+        _ => None,
+    }
+}

@@ -1,0 +1,63 @@
+//! What the sweep looks through: the sparse index of open runs and waits.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use pushway_core::ids::RunId;
+use pushway_core::keys::{self, Key};
+use pushway_core::ports::{Answer, Overdue};
+use pushway_core::wait::{SWEEP_PATIENCE, Wait};
+
+use super::{index, string, text};
+use crate::Aws;
+use crate::errors::fault;
+
+/// How many open things one sweep looks at, oldest first: it runs again in a minute, and what it settles
+/// makes room for the rest.
+const MOST: usize = 200;
+const OPENED_BEFORE: &str = "open_pk = :open_pk AND open_at < :before";
+
+impl Overdue for Aws {
+    async fn waits(&self, now: Timestamp) -> Answer<Vec<Wait>> {
+        let mut waits = Vec::new();
+        for key in self.open_before(keys::OPEN_WAITS, now).await? {
+            // The index may still show a wait that is closed.
+            waits.extend(self.thing::<Wait>(key).await?);
+        }
+        Ok(waits)
+    }
+
+    async fn silent_runs(&self, now: Timestamp) -> Answer<Vec<RunId>> {
+        let keys = self.open_before(keys::OPEN_RUNS, now).await?;
+        let id = |key: Key| key.pk.rsplit('#').next().and_then(|id| id.parse().ok());
+        Ok(keys.into_iter().filter_map(id).collect())
+    }
+}
+
+impl Aws {
+    /// Keys of what was open and untouched for longer than the sweep's patience, oldest first.
+    async fn open_before(&self, kind: &'static str, now: Timestamp) -> Answer<Vec<Key>> {
+        let (mut found, mut from) = (Vec::new(), None);
+        loop {
+            let page = self
+                .dynamodb
+                .query()
+                .table_name(&self.settings.table)
+                .index_name(index::OPEN)
+                .key_condition_expression(OPENED_BEFORE)
+                .expression_attribute_values(":open_pk", AttributeValue::S(kind.to_owned()))
+                .expression_attribute_values(":before", text(crate::time::sortable(now - SWEEP_PATIENCE)))
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .map_err(|error| fault("dynamodb Query", &error))?;
+            for item in page.items() {
+                found.push(Key { pk: string(item, "pk")?.to_owned(), sk: string(item, "sk")?.to_owned() });
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() || found.len() >= MOST {
+                found.truncate(MOST);
+                return Ok(found);
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! ECS: services, their tasks, and the two calls that move a service.
+//!
+//! Tasks are found by service and revision, never by `startedBy` or by the texts of events: only the
+//! revision is ours alone.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::types::{
+    Container, Deployment, DeploymentRolloutState, DesiredStatus, HealthStatus, Service, Tag, Task,
+    TaskDefinition, TaskDefinitionField,
+};
+use pushway_core::ids::{ImageDigestRef, RunId};
+use pushway_core::ports::{Answer, MoveServices, ReadLogs as _, ReadServices};
+use pushway_core::views::{ContainerView, RolloutState, RolloutView, ServiceView, TaskView};
+
+use crate::Aws;
+use crate::errors::{code, fault, incomplete};
+use crate::task_definition::{copy, log_pointer};
+use crate::time::timestamp;
+
+/// How many tasks of one kind are looked at: the latest ones.
+const MAX_TASKS: usize = 300;
+/// How many pages of 100 are read to find the latest.
+const MAX_PAGES: usize = 50;
+/// The most tasks that `DescribeTasks` takes.
+const BATCH: usize = 100;
+/// How many of a service's messages are shown.
+const MAX_MESSAGES: usize = 10;
+/// How many lines of a task's log tell why it ended.
+const LOG_LINES: usize = 15;
+
+impl ReadServices for Aws {
+    async fn service(&self, cluster: &str, service: &str) -> Answer<Option<ServiceView>> {
+        let Some(service) = self.describe_service(cluster, service).await? else { return Ok(None) };
+        let revision = primary(&service).and_then(Deployment::task_definition).or(service.task_definition());
+        let containers = match revision {
+            Some(revision) => self.describe_task_definition(revision).await?.0.container_definitions,
+            None => None,
+        };
+        let containers = containers.unwrap_or_default().into_iter().filter_map(|container| container.name);
+        Ok(Some(service_view(&service, containers.collect())))
+    }
+
+    async fn tasks(&self, cluster: &str, service: &str) -> Answer<Vec<TaskView>> {
+        let mut arns = Vec::new();
+        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            arns.extend(self.list_tasks(cluster, service, status).await?);
+        }
+        let mut tasks = Vec::new();
+        for batch in arns.chunks(BATCH) {
+            let answer = self
+                .ecs
+                .describe_tasks()
+                .cluster(cluster)
+                .set_tasks(Some(batch.to_vec()))
+                .send()
+                .await
+                .map_err(|error| fault("ecs DescribeTasks", &error))?;
+            tasks.extend(answer.tasks.unwrap_or_default());
+        }
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.created_at.map(|at| at.secs())));
+        Ok(tasks.iter().map(task_view).collect())
+    }
+
+    async fn task_log(&self, task: &TaskView, container: &str) -> Answer<Vec<String>> {
+        let (definition, _) = self.describe_task_definition(&task.task_definition).await?;
+        match log_pointer(&definition, container, &task.arn) {
+            Some(log) => self.log_tail(&log, LOG_LINES).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl MoveServices for Aws {
+    async fn register(
+        &self,
+        id: RunId,
+        base: &str,
+        images: &BTreeMap<String, ImageDigestRef>,
+    ) -> Answer<String> {
+        let call = "ecs RegisterTaskDefinition";
+        let (definition, tags) = self.describe_task_definition(base).await?;
+        let answer = copy(definition, tags, images, id)?
+            .send_with(&self.ecs)
+            .await
+            .map_err(|error| fault(call, &error))?;
+        let registered = answer.task_definition.and_then(|definition| definition.task_definition_arn);
+        registered.ok_or_else(|| incomplete(call, "taskDefinitionArn"))
+    }
+
+    async fn move_service(&self, cluster: &str, service: &str, task_definition: &str) -> Answer<String> {
+        let call = "ecs UpdateService";
+        let answer = self
+            .ecs
+            .update_service()
+            .cluster(cluster)
+            .service(service)
+            .task_definition(task_definition)
+            .send()
+            .await
+            .map_err(|error| fault(call, &error))?;
+        let started = answer.service.as_ref().and_then(|service| deployment_of(service, task_definition));
+        if let Some(id) = started {
+            return Ok(id);
+        }
+        let service = self.describe_service(cluster, service).await?;
+        let started = service.as_ref().and_then(|service| deployment_of(service, task_definition));
+        started.ok_or_else(|| incomplete(call, format!("a deployment of {task_definition}")))
+    }
+}
+
+impl Aws {
+    /// The service; `None` where it does not exist or was deleted.
+    async fn describe_service(&self, cluster: &str, service: &str) -> Answer<Option<Service>> {
+        let answer = self.ecs.describe_services().cluster(cluster).services(service).send().await;
+        let services = match answer {
+            Ok(answer) => answer.services.unwrap_or_default(),
+            Err(error) => match code(&error) {
+                Some("ClusterNotFoundException" | "ServiceNotFoundException") => return Ok(None),
+                _ => return Err(fault("ecs DescribeServices", &error)),
+            },
+        };
+        Ok(services.into_iter().next().filter(|service| service.status() != Some("INACTIVE")))
+    }
+
+    async fn describe_task_definition(&self, revision: &str) -> Answer<(TaskDefinition, Vec<Tag>)> {
+        let call = "ecs DescribeTaskDefinition";
+        let answer = self
+            .ecs
+            .describe_task_definition()
+            .task_definition(revision)
+            .include(TaskDefinitionField::Tags)
+            .send()
+            .await
+            .map_err(|error| fault(call, &error))?;
+        let definition = answer.task_definition.ok_or_else(|| incomplete(call, revision))?;
+        Ok((definition, answer.tags.unwrap_or_default()))
+    }
+
+    /// ARNs of the service's tasks of one kind, the latest ones.
+    async fn list_tasks(&self, cluster: &str, service: &str, status: DesiredStatus) -> Answer<Vec<String>> {
+        let (mut arns, mut next) = (Vec::new(), None);
+        // AWS takes name and ARN here, emulators the name only.
+        let service = service.rsplit('/').next().unwrap_or(service);
+        for _ in 0..MAX_PAGES {
+            let answer = self
+                .ecs
+                .list_tasks()
+                .cluster(cluster)
+                .service_name(service)
+                .desired_status(status.clone())
+                .set_next_token(next)
+                .send()
+                .await;
+            let page = match answer {
+                Ok(page) => page,
+                Err(error) => match code(&error) {
+                    Some("ClusterNotFoundException" | "ServiceNotFoundException") => break,
+                    _ => return Err(fault("ecs ListTasks", &error)),
+                },
+            };
+            arns.extend(page.task_arns.unwrap_or_default());
+            next = page.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(arns.split_off(arns.len().saturating_sub(MAX_TASKS)))
+    }
+}
+
+fn primary(service: &Service) -> Option<&Deployment> {
+    service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
+}
+
+/// The id of the deployment that brings this revision: the primary one, or one that was given up before
+/// the answer was written.
+fn deployment_of(service: &Service, task_definition: &str) -> Option<String> {
+    let is_ours = |deployment: &&Deployment| deployment.task_definition() == Some(task_definition);
+    let given_up = || {
+        let ours = service.deployments().iter().filter(is_ours);
+        ours.max_by_key(|deployment| deployment.created_at.map(|at| at.secs()))
+    };
+    primary(service).filter(is_ours).or_else(given_up)?.id.clone()
+}
+
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+fn service_view(service: &Service, containers: Vec<String>) -> ServiceView {
+    let mut rollouts: Vec<RolloutView> = service.deployments().iter().map(rollout_view).collect();
+    rollouts.sort_by_key(|rollout| !rollout.is_primary);
+    let messages = service.events().iter().filter_map(|event| event.message.clone());
+    ServiceView {
+        arn: service.service_arn.clone().unwrap_or_default(),
+        is_active: service.status() == Some("ACTIVE"),
+        desired: count(service.desired_count),
+        containers,
+        rollouts,
+        messages: messages.take(MAX_MESSAGES).collect(),
+    }
+}
+
+fn rollout_view(deployment: &Deployment) -> RolloutView {
+    let state = match &deployment.rollout_state {
+        Some(DeploymentRolloutState::Completed) => RolloutState::Completed,
+        Some(DeploymentRolloutState::Failed) => RolloutState::Failed,
+        _ => RolloutState::InProgress,
+    };
+    RolloutView {
+        id: deployment.id.clone().unwrap_or_default(),
+        is_primary: deployment.status() == Some("PRIMARY"),
+        state,
+        reason: deployment.rollout_state_reason.clone().unwrap_or_default(),
+        task_definition: deployment.task_definition.clone().unwrap_or_default(),
+        desired: count(deployment.desired_count),
+        running: count(deployment.running_count),
+        failed: count(deployment.failed_tasks),
+        updated_at: deployment.updated_at.as_ref().and_then(timestamp),
+    }
+}
+
+fn task_view(task: &Task) -> TaskView {
+    TaskView {
+        arn: task.task_arn.clone().unwrap_or_default(),
+        task_definition: task.task_definition_arn.clone().unwrap_or_default(),
+        is_running: task.last_status() == Some("RUNNING"),
+        is_stopped: task.last_status() == Some("STOPPED"),
+        stopped_reason: task.stopped_reason.clone().unwrap_or_default(),
+        containers: task.containers().iter().map(container_view).collect(),
+    }
+}
+
+fn container_view(container: &Container) -> ContainerView {
+    ContainerView {
+        name: container.name.clone().unwrap_or_default(),
+        digest: container.image_digest.as_deref().and_then(|digest| digest.parse().ok()),
+        exit_code: container.exit_code,
+        reason: container.reason.clone().unwrap_or_default(),
+        is_unhealthy: container.health_status == Some(HealthStatus::Unhealthy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(deployments: &[(&str, &str, &str, &str)]) -> Service {
+        let deployment = |(id, status, state, revision): &(&str, &str, &str, &str)| {
+            Deployment::builder()
+                .id(*id)
+                .status(*status)
+                .rollout_state(DeploymentRolloutState::from(*state))
+                .task_definition(*revision)
+                .build()
+        };
+        Service::builder()
+            .status("ACTIVE")
+            .set_deployments(Some(deployments.iter().map(deployment).collect()))
+            .build()
+    }
+
+    #[test]
+    fn the_deployment_we_started_is_the_one_of_our_revision_even_if_it_was_given_up_at_once() {
+        let moving =
+            service(&[("old", "ACTIVE", "COMPLETED", "web:1"), ("new", "PRIMARY", "IN_PROGRESS", "web:2")]);
+        assert_eq!(deployment_of(&moving, "web:2").as_deref(), Some("new"));
+        let back = service(&[("new", "ACTIVE", "FAILED", "web:2"), ("old", "PRIMARY", "COMPLETED", "web:1")]);
+        assert_eq!(deployment_of(&back, "web:2").as_deref(), Some("new"));
+        assert_eq!(deployment_of(&back, "web:3"), None);
+    }
+
+    #[test]
+    fn the_primary_rollout_comes_first() {
+        let view = service_view(
+            &service(&[("new", "ACTIVE", "FAILED", "web:2"), ("old", "PRIMARY", "IN_PROGRESS", "web:1")]),
+            vec!["web".into()],
+        );
+        let states: Vec<_> =
+            view.rollouts.iter().map(|rollout| (rollout.id.as_str(), rollout.state)).collect();
+        assert_eq!(states, [("old", RolloutState::InProgress), ("new", RolloutState::Failed)]);
+        assert!(view.is_active && view.primary().is_some_and(|primary| primary.id == "old"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What the installation tells its functions: read once, from environment variables that the template sets.
+//!
+//! No other module reads the environment (the SDK's own variables apart).
+
+use ipnet::IpNet;
+use pushway_core::ports::Fault;
+
+/// Name of the variable that holds the table's name.
+pub const TABLE: &str = "PUSHWAY_TABLE";
+/// Name of the variable that holds the state machine's ARN.
+pub const STATE_MACHINE: &str = "PUSHWAY_STATE_MACHINE_ARN";
+/// Name of the variable that holds the `CodeBuild` project's name.
+pub const BUILD_PROJECT: &str = "PUSHWAY_BUILD_PROJECT";
+/// Name of the variable that holds the private networks that checks may reach, as CIDRs with commas between.
+pub const VALIDATION_ALLOW: &str = "PUSHWAY_VALIDATION_ALLOW";
+
+/// The settings of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The table's name.
+    pub table: String,
+    /// The state machine's ARN; only functions that start or read executions have it.
+    pub state_machine: Option<String>,
+    /// The `CodeBuild` project's name; only functions that start builds have it.
+    pub build_project: Option<String>,
+    /// Networks that checks may reach though they are not public.
+    pub allow_private: Vec<IpNet>,
+}
+
+/// A variable that is missing or can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {variable} {problem}; mend it in template.yaml")]
+pub struct BadSetting {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Settings {
+    /// The settings in the process's environment. An empty variable counts as missing.
+    pub fn from_env() -> Result<Self, BadSetting> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
+        let get = |name| get(name).filter(|value| !value.is_empty());
+        let missing = BadSetting { variable: TABLE, problem: "is missing".into() };
+        Ok(Self {
+            table: get(TABLE).ok_or(missing)?,
+            state_machine: get(STATE_MACHINE),
+            build_project: get(BUILD_PROJECT),
+            allow_private: networks(&get(VALIDATION_ALLOW).unwrap_or_default())?,
+        })
+    }
+
+    /// The state machine's ARN, for ports that need it.
+    pub(crate) fn state_machine(&self) -> Result<&str, Fault> {
+        self.state_machine.as_deref().ok_or_else(|| unset(STATE_MACHINE))
+    }
+
+    /// The `CodeBuild` project, for ports that need it.
+    pub(crate) fn build_project(&self) -> Result<&str, Fault> {
+        self.build_project.as_deref().ok_or_else(|| unset(BUILD_PROJECT))
+    }
+}
+
+fn unset(variable: &'static str) -> Fault {
+    Fault::Permanent(BadSetting { variable, problem: "is missing".into() }.to_string())
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, BadSetting> {
+    let parse = |part: &str| {
+        let problem = |_| format!("holds {part:?}, which is not a network such as 10.0.0.0/8");
+        part.parse().map_err(problem).map_err(|problem| BadSetting { variable: VALIDATION_ALLOW, problem })
+    };
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, BadSetting> {
+        Settings::read(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn a_missing_table_is_named() {
+        let error = read(&[(TABLE, "")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the environment variable PUSHWAY_TABLE is missing; mend it in template.yaml"
+        );
+    }
+
+    #[test]
+    fn what_a_function_does_not_need_may_be_missing_until_it_is_used() {
+        let settings = read(&[(TABLE, "t")]).unwrap();
+        assert!(settings.allow_private.is_empty());
+        let Err(Fault::Permanent(text)) = settings.build_project() else { panic!("there is no project") };
+        assert!(text.contains(BUILD_PROJECT), "{text}");
+        let Err(Fault::Permanent(text)) = settings.state_machine() else { panic!("there is no machine") };
+        assert!(text.contains(STATE_MACHINE), "{text}");
+    }
+
+    #[test]
+    fn networks_are_read_with_their_spaces_and_a_wrong_one_is_shown() {
+        let settings = read(&[(TABLE, "t"), (VALIDATION_ALLOW, "10.0.0.0/8, ::1/128,")]).unwrap();
+        assert_eq!(settings.allow_private.len(), 2);
+        let error = read(&[(TABLE, "t"), (VALIDATION_ALLOW, "10.0.0.0")]).unwrap_err();
+        assert!(error.to_string().contains("\"10.0.0.0\""), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! An environment's record: its lock, its queue, what serves and what served before.
+//!
+//! Pure transitions; storing them is conditional on the version, so two runs can't both take the lock.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CommitSha, EnvironmentName, Fence, ImageDigestRef, PipelineName, RunId};
+
+/// What is known of an environment across runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentRecord {
+    /// Its pipeline.
+    pub pipeline: PipelineName,
+    /// Its name.
+    pub name: EnvironmentName,
+    /// How often it has been stored.
+    pub version: u64,
+    /// The newest fence given out.
+    pub fence: Fence,
+    /// Who holds the lock.
+    pub holder: Option<Holder>,
+    /// Who waits for it, first come first served.
+    pub queue: Vec<RunId>,
+    /// What serves.
+    pub current: Option<Deployed>,
+    /// What served before.
+    pub previous: Option<Deployed>,
+}
+
+/// Who holds an environment's lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run.
+    pub run: RunId,
+    /// Its fence.
+    pub fence: Fence,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A version that was deployed and passed its checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The run that brought it.
+    pub run: RunId,
+    /// Its commit.
+    pub commit: CommitSha,
+    /// ARN of its task definition revision.
+    pub task_definition: String,
+    /// Container name to image.
+    pub images: BTreeMap<String, ImageDigestRef>,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// What asking for the lock came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acquisition {
+    /// It is held under this fence.
+    Held(Fence),
+    /// Another run holds it.
+    Queued {
+        /// Who.
+        holder: RunId,
+    },
+}
+
+impl EnvironmentRecord {
+    /// An environment that nobody has used yet.
+    pub fn new(pipeline: PipelineName, name: EnvironmentName) -> Self {
+        Self {
+            pipeline,
+            name,
+            version: 0,
+            fence: Fence::default(),
+            holder: None,
+            queue: Vec::new(),
+            current: None,
+            previous: None,
+        }
+    }
+
+    /// Takes the lock for `run`, or puts it in the queue. Asking again changes nothing.
+    pub fn acquire(&mut self, run: RunId, now: Timestamp) -> Acquisition {
+        match &self.holder {
+            Some(holder) if holder.run == run => Acquisition::Held(holder.fence),
+            Some(holder) => {
+                let holder = holder.run;
+                if !self.queue.contains(&run) {
+                    self.queue.push(run);
+                }
+                Acquisition::Queued { holder }
+            }
+            None => Acquisition::Held(self.grant(run, now)),
+        }
+    }
+
+    /// Gives the lock or the place in the queue up. Gives who holds the lock now, where that changed.
+    pub fn release(&mut self, run: RunId, now: Timestamp) -> Option<RunId> {
+        self.queue.retain(|waiter| *waiter != run);
+        if !self.is_held_by(run) {
+            return None;
+        }
+        self.holder = None;
+        let next = *self.queue.first()?;
+        self.grant(next, now);
+        Some(next)
+    }
+
+    /// Notes what serves now.
+    pub fn deployed(&mut self, deployed: Deployed) {
+        if self.current.as_ref().is_some_and(|current| current.run == deployed.run) {
+            return;
+        }
+        self.previous = self.current.replace(deployed);
+    }
+
+    /// Whether `run` holds the lock.
+    pub fn is_held_by(&self, run: RunId) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.run == run)
+    }
+
+    /// Whether the lock is held under `fence`.
+    pub fn is_held_under(&self, run: RunId, fence: Fence) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.run == run && holder.fence == fence)
+    }
+
+    fn grant(&mut self, run: RunId, now: Timestamp) -> Fence {
+        self.queue.retain(|waiter| *waiter != run);
+        self.fence = self.fence.next();
+        self.holder = Some(Holder { run, fence: self.fence, since: now });
+        self.fence
+    }
+}

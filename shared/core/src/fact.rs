@@ -1,0 +1,356 @@
+//! The facts of a run: all that can ever be said about it, in one file.
+//!
+//! A fact is something that happened, never a wish. The journal keeps them in order and the run's state is
+//! a fold over them (`run.rs`). A variant may gain optional fields; it never loses or renames one, because
+//! the journals of past runs must stay readable.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, VariableName};
+use crate::source::Source;
+
+pub use crate::plan::JobStage;
+
+/// One fact with its place in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Place in the journal, from 0; equal to the run's version before this fact.
+    pub seq: u64,
+    /// When Pushway wrote it down. Order is by `seq`: clocks may step back.
+    pub at: Timestamp,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What can happen to a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// A delivery was verified and recorded.
+    Received {
+        /// Where the push came from and what it holds.
+        source: Box<Source>,
+    },
+    /// Nothing in the pipeline file asked for this push.
+    Ignored {
+        /// The rule that said so, in words.
+        rule: String,
+    },
+    /// The pipeline file is missing or wrong.
+    Rejected {
+        /// What is wrong and how to mend it.
+        cause: Cause,
+    },
+    /// The plan was fixed; it is kept beside the journal under its digest.
+    Planned {
+        /// The pipeline that this run belongs to.
+        pipeline: PipelineName,
+        /// SHA-256 of the plan, in hex.
+        plan_digest: String,
+        /// All jobs, build stage first.
+        jobs: Vec<JobId>,
+        /// The environments, in the order of their deploys.
+        environments: Vec<EnvironmentName>,
+    },
+    /// `CodeBuild` accepted a build for a job.
+    JobStarted {
+        /// Which job.
+        job: JobId,
+        /// 1 for the first attempt.
+        attempt: u32,
+        /// `CodeBuild`'s id of the build, `project:uuid`.
+        build: String,
+    },
+    /// A build ended and was read back.
+    JobEnded {
+        /// Which job.
+        job: JobId,
+        /// The attempt that ended.
+        attempt: u32,
+        /// How it ended.
+        #[serde(flatten)]
+        end: JobEnd,
+    },
+    /// The environment's lock is ours.
+    LockTaken {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// The number under which every later act on the environment is done.
+        fence: Fence,
+    },
+    /// All is ready to move the service; written before the service is touched, so that a crash converges.
+    DeployPrepared {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// What will be done.
+        rollout: Rollout,
+    },
+    /// The service was told to move.
+    DeployStarted {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// The deployment that this run started, by the id the service gave it.
+        deployment: String,
+    },
+    /// The deploy has a verdict.
+    DeployEnded {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// `None`: the new version serves. Otherwise why it does not.
+        failure: Option<DeployFailure>,
+        /// When the service itself says that the rollout ended.
+        ended_at: Option<Timestamp>,
+    },
+    /// The checks after the deploy were made.
+    Validated {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Each check with its samples; never empty.
+        checks: Vec<CheckResult>,
+    },
+    /// The service was told to go back to the baseline.
+    RollbackStarted {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// The deployment that brings the baseline back, by the id the service gave it.
+        deployment: String,
+        /// Who started it.
+        by: RollbackOwner,
+    },
+    /// The rollback has an outcome.
+    RollbackEnded {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// What serves now.
+        outcome: RollbackOutcome,
+    },
+    /// A state of the workflow broke: a time-out, a crash, a denied permission.
+    Broke {
+        /// Where and why.
+        cause: Cause,
+    },
+    /// The run is over; the last fact of every journal.
+    Finished {
+        /// The final status: always the one that the earlier facts imply.
+        status: crate::run::Status,
+    },
+}
+
+impl std::str::FromStr for JobStage {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "build" => Ok(Self::Build),
+            "test" => Ok(Self::Test),
+            _ => Err("a job's stage is build or test"),
+        }
+    }
+}
+
+/// A job, unique in its run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobId {
+    /// The stage it belongs to.
+    pub stage: JobStage,
+    /// Its name in the pipeline file.
+    pub name: JobName,
+}
+
+impl std::fmt::Display for JobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.stage, self.name)
+    }
+}
+
+/// How a build ended, as read back from `CodeBuild`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobEnd {
+    /// `None`: it succeeded and delivered every output it promised.
+    pub failure: Option<Cause>,
+    /// Whether another attempt follows.
+    pub will_retry: bool,
+    /// The promised outputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<VariableName, String>,
+    /// Test cases, where the build reported any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<TestSummary>,
+    /// When `CodeBuild` says it began.
+    pub started_at: Option<Timestamp>,
+    /// When `CodeBuild` says it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Where its log lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogPointer>,
+}
+
+/// Counts of test cases, and the first failing ones by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestSummary {
+    /// Cases that passed.
+    pub passed: u32,
+    /// Cases that failed or could not run.
+    pub failed: u32,
+    /// Cases that were left out.
+    pub skipped: u32,
+    /// At most 20 names of failing cases.
+    pub failing: Vec<String>,
+}
+
+/// A log stream of `CloudWatch` Logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPointer {
+    /// Log group name.
+    pub group: String,
+    /// Log stream name.
+    pub stream: String,
+}
+
+/// What a deploy does to a service, and what it can go back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// The cluster, by name or ARN as the plan has it.
+    pub cluster: String,
+    /// The service's ARN.
+    pub service: String,
+    /// The fence under which it is done.
+    pub fence: Fence,
+    /// ARN of the task definition revision that was registered for this run.
+    pub task_definition: String,
+    /// Container name to the image it gets.
+    pub images: BTreeMap<String, ImageDigestRef>,
+    /// What served before; `None` where no deployment had ever completed.
+    pub baseline: Option<Baseline>,
+}
+
+/// The last good state of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// ARN of its task definition revision.
+    pub task_definition: String,
+}
+
+/// Why a deploy did not succeed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeployFailure {
+    /// The kind, for programs.
+    pub kind: DeployFailureKind,
+    /// The reason, for people.
+    pub cause: Cause,
+}
+
+/// Kinds of failed deploys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeployFailureKind {
+    /// It could not begin: no such service, no digest, no permission. The service was not touched.
+    Refused,
+    /// The service gave the rollout up, by its circuit breaker or an alarm, or has gone back to the baseline.
+    GivenUp,
+    /// It did not become stable before its deadline.
+    DeadlineReached,
+    /// Someone else moved the service meanwhile.
+    Diverged,
+}
+
+/// One check after a deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// What was checked, as a person would say it.
+    pub check: String,
+    /// Whether it held.
+    pub passed: bool,
+    /// What was seen: the last answer, or the first that did not fit.
+    pub detail: String,
+    /// How many samples were taken.
+    pub samples: u32,
+    /// How many of them were good.
+    pub good: u32,
+}
+
+/// Who brings the old version back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackOwner {
+    /// Pushway moved the service back.
+    Pushway,
+    /// The service did so itself (the ECS deployment circuit breaker).
+    Service,
+}
+
+/// What a rollback came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum RollbackOutcome {
+    /// The baseline serves again.
+    Restored {
+        /// Who brought it back.
+        by: RollbackOwner,
+    },
+    /// The service had not been touched, or someone else's later deployment serves: nothing to undo.
+    NotNeeded {
+        /// Why.
+        reason: String,
+    },
+    /// The pipeline file says to hold, so that people can look.
+    Held,
+    /// Nothing had ever completed on this service.
+    NoBaseline,
+    /// The old version could not be brought back: people are needed.
+    Failed {
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// Why something failed, for the person who reads it at night: what, why, what was seen, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Where: `build/image`, `test/unit`, `environment production`, `plan`.
+    pub stage: String,
+    /// One sentence.
+    pub summary: String,
+    /// Evidence, such as the last log lines; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// What to do next.
+    pub advice: String,
+}
+
+impl Cause {
+    /// Lines of evidence kept in a cause: enough for a stack trace's top.
+    pub const MAX_EVIDENCE: usize = 30;
+    /// Longest text kept in one field, in characters, so that a run's item stays far from 400 KB.
+    pub const MAX_TEXT: usize = 1_000;
+
+    /// A cause with every text bounded.
+    pub fn new(stage: impl Display, summary: impl Display, advice: impl Display) -> Self {
+        Self {
+            stage: bounded(&format!("{stage}"), 200),
+            summary: bounded(&format!("{summary}"), Self::MAX_TEXT),
+            evidence: Vec::new(),
+            advice: bounded(&format!("{advice}"), Self::MAX_TEXT),
+        }
+    }
+
+    /// The same with the last lines of `evidence`.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
+        let lines: Vec<String> = evidence.into_iter().map(|line| bounded(&line, 400)).collect();
+        let skip = lines.len().saturating_sub(Self::MAX_EVIDENCE);
+        self.evidence = lines.into_iter().skip(skip).collect();
+        self
+    }
+}
+
+/// At most `max` characters of `text`, with a mark where something was cut.
+pub fn bounded(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… (truncated)", &text[..end]),
+    }
+}

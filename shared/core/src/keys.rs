@@ -1,0 +1,126 @@
+//! The keys of the table, in one place and injective: two different things never share a key, whatever
+//! characters their names hold (row A18).
+//!
+//! Shapes: `pk` names a thing, `sk` a part of it. Indexes serve lists only; see `docs/architecture.md`.
+
+use crate::ids::{DeliveryId, EnvironmentName, HookId, PipelineName, RunId};
+use crate::source::Provider;
+use crate::wait::Subject;
+
+/// Partition and sort key of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+/// Sort key of a thing's main item.
+pub const META: &str = "META";
+/// Sort key of a run's plan.
+pub const PLAN: &str = "PLAN";
+/// Sort key of the files that came with a run's delivery.
+pub const FILES: &str = "FILES";
+/// Prefix of the sort keys of a run's journal.
+pub const FACT_PREFIX: &str = "FACT#";
+
+/// Index partition of the runs that are not over.
+pub const OPEN_RUNS: &str = "OPEN#run";
+/// Index partition of the open waits.
+pub const OPEN_WAITS: &str = "OPEN#wait";
+
+/// Joins parts by `#`, with `#` and `%` inside a part escaped: the inverse exists, so no two lists of
+/// parts give the same text.
+fn join(parts: &[&str]) -> String {
+    let escape = |part: &&str| part.replace('%', "%25").replace('#', "%23");
+    parts.iter().map(escape).collect::<Vec<_>>().join("#")
+}
+
+fn meta(parts: &[&str]) -> Key {
+    Key { pk: join(parts), sk: META.into() }
+}
+
+/// A run's snapshot.
+pub fn run(id: RunId) -> Key {
+    meta(&["RUN", &id.to_string()])
+}
+
+/// A part of a run.
+pub fn run_part(id: RunId, part: &str) -> Key {
+    Key { sk: part.into(), ..run(id) }
+}
+
+/// A fact of a run's journal; keys sort as their numbers do.
+pub fn fact(id: RunId, seq: u64) -> Key {
+    Key { sk: format!("{FACT_PREFIX}{seq:05}"), ..run(id) }
+}
+
+/// An environment's record.
+pub fn environment(pipeline: &PipelineName, name: &EnvironmentName) -> Key {
+    meta(&["ENV", pipeline.as_str(), name.as_str()])
+}
+
+/// A hook.
+pub fn hook(provider: Provider, id: &str) -> Key {
+    meta(&["HOOK", provider.as_str(), id])
+}
+
+/// A delivery.
+pub fn delivery(provider: Provider, hook: &HookId, id: &DeliveryId) -> Key {
+    meta(&["DLV", provider.as_str(), hook.as_str(), id.as_str()])
+}
+
+/// What deliveries of one push have in common, by its content key.
+pub fn push(content_key: &str) -> Key {
+    meta(&["PUSH", content_key])
+}
+
+/// An open wait.
+pub fn wait(subject: &Subject) -> Key {
+    match subject {
+        Subject::Build(build) => meta(&["WAIT", "build", build]),
+        Subject::Service(arn) => meta(&["WAIT", "service", arn]),
+        Subject::Lock { pipeline, environment, run } => {
+            meta(&["WAIT", "lock", pipeline.as_str(), environment.as_str(), &run.to_string()])
+        }
+    }
+}
+
+/// Index partition of a pipeline's runs.
+pub fn pipeline_index(pipeline: &PipelineName) -> String {
+    join(&["PIPE", pipeline.as_str()])
+}
+
+/// Index partition of all runs of a day (UTC).
+pub fn day_index(day: jiff::civil::Date) -> String {
+    join(&["DAY", &day.to_string()])
+}
+
+/// Index partition of a commit's runs.
+pub fn commit_index(commit: &crate::ids::CommitSha) -> String {
+    join(&["COMMIT", commit.as_str()])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a18_no_two_lists_of_parts_share_a_key(
+            a in proptest::collection::vec("[ab#%23]{0,4}", 0..4), b in proptest::collection::vec("[ab#%23]{0,4}", 0..4),
+        ) {
+            let key = |parts: &[String]| join(&std::iter::once("X").chain(parts.iter().map(String::as_str)).collect::<Vec<_>>());
+            prop_assert_eq!(key(&a) == key(&b), a == b);
+        }
+    }
+
+    #[test]
+    fn facts_sort_as_their_numbers() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        assert!(fact(id, 9).sk < fact(id, 10).sk && fact(id, 999).sk < fact(id, 1000).sk);
+    }
+}

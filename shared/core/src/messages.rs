@@ -1,0 +1,242 @@
+//! Every sentence of this crate that a person reads, in one place.
+//!
+//! Each says what failed, with which input, and ends with what to do next. Facts go in as values; nothing
+//! here decides.
+
+use crate::fact::{Cause, CheckResult, DeployFailureKind, JobId};
+use crate::ids::{EnvironmentName, RunId, VariableName};
+use crate::source::Source;
+use crate::views::{BuildStatus, BuildView, RolloutView, TaskView};
+
+/// How causes name an environment.
+pub fn environment_stage(environment: &EnvironmentName) -> String {
+    format!("environment {environment}")
+}
+
+/// A failed check after a deploy, as a cause; `None` where all passed.
+pub fn validation_failed(environment: &EnvironmentName, checks: &[CheckResult]) -> Option<Cause> {
+    let failed = checks.iter().find(|check| !check.passed)?;
+    let summary = format!(
+        "the new version is deployed, but {} did not hold: {} ({} of {} samples were good)",
+        failed.check, failed.detail, failed.good, failed.samples
+    );
+    let evidence = checks.iter().map(|check| {
+        let mark = if check.passed { "passed" } else { "failed" };
+        format!("{mark}: {} ({} of {}): {}", check.check, check.good, check.samples, check.detail)
+    });
+    let advice = "look at the service's log and at what the check expects in pushway.yml, then push a fix";
+    Some(Cause::new(environment_stage(environment), summary, advice).with_evidence(evidence))
+}
+
+/// No pipeline file at the commit.
+pub fn no_pipeline_file(source: &Source, paths: &[&str]) -> Cause {
+    let summary = format!(
+        "{} has no pipeline file at commit {}: neither {} exists",
+        source.repository,
+        source.commit.short(),
+        paths.join(" nor ")
+    );
+    Cause::new("plan", summary, "add a pushway.yml at the root of the repository and push it")
+}
+
+/// A pipeline file with problems, each already told in full.
+pub fn bad_pipeline_file(path: &str, problems: &[String]) -> Cause {
+    let first = problems.first().map_or("", |problem| problem.lines().next().unwrap_or_default());
+    let summary = match problems.len() {
+        0 | 1 => first.to_owned(),
+        n => format!("{first} (and {} more)", n - 1),
+    };
+    let evidence = problems.iter().flat_map(|problem| problem.lines().map(str::to_owned));
+    let mut cause = Cause::new("plan", summary, format!("mend {path} and push again"));
+    // The head of the list matters, not its tail: problems follow from each other.
+    cause.evidence =
+        evidence.take(Cause::MAX_EVIDENCE).map(|line| crate::fact::bounded(&line, 400)).collect();
+    cause
+}
+
+/// A buildspec that a plain git server's delivery should have carried.
+pub fn no_buildspec(job: &JobId, path: &str) -> Cause {
+    let summary = format!("the commit has no buildspec {path:?}");
+    Cause::new(job, summary, "add the file, or mend the job's `buildspec` in pushway.yml, and push again")
+}
+
+/// A build that could not even start.
+pub fn build_not_started(job: &JobId, why: &str) -> Cause {
+    let summary = format!("CodeBuild did not start the build: {why}");
+    Cause::new(job, summary, "mend what the message names, then push again")
+}
+
+/// A build that failed, with the last lines of its log.
+pub fn build_failed(job: &JobId, build: &BuildView, log: Vec<String>) -> Cause {
+    let tests = build.tests.as_ref().filter(|tests| tests.failed > 0);
+    let phase = build.failed_phase.as_ref();
+    let (summary, advice) = match (build.status, tests, phase) {
+        (BuildStatus::TimedOut, ..) => (
+            format!("the build ran into its timeout in phase {}", build.phase),
+            "raise the job's `timeout` in pushway.yml, or find what hangs in the log",
+        ),
+        (BuildStatus::Stopped, ..) => {
+            ("the build was stopped".to_owned(), "push again if that was not meant")
+        }
+        (BuildStatus::Fault, ..) => {
+            ("CodeBuild itself failed".to_owned(), "push again; see the AWS Health Dashboard")
+        }
+        (_, Some(tests), _) => {
+            let names = tests.failing.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+            let more = tests.failed.saturating_sub(3);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let of = tests.failed + tests.passed;
+            (
+                format!("{} of {of} tests failed: {names}{more}", tests.failed),
+                "mend the test or the code and push again",
+            )
+        }
+        (_, None, Some((name, message))) => {
+            (format!("phase {name} failed: {message}"), "see the end of the log, mend it and push again")
+        }
+        (_, None, None) => ("the build failed".to_owned(), "see the end of the log, mend it and push again"),
+    };
+    Cause::new(job, summary, advice).with_evidence(log)
+}
+
+/// A build that succeeded without what it promised.
+pub fn outputs_missing(job: &JobId, missing: &[&VariableName]) -> Cause {
+    let names = missing.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let summary =
+        format!("the build succeeded, but did not export {names}, which pushway.yml promises as outputs");
+    Cause::new(job, summary, "name it under env.exported-variables in the buildspec and set it in a command")
+}
+
+/// A build that did not end in time, by Pushway's own clock.
+pub fn build_overdue(job: &JobId) -> Cause {
+    let summary = "the build had not ended when its time was over; it was told to stop";
+    Cause::new(job, summary, "raise the job's `timeout` in pushway.yml, or find what hangs in the log")
+}
+
+/// A build that `CodeBuild` does not know any more.
+pub fn build_unknown(job: &JobId, build: &str) -> Cause {
+    Cause::new(
+        job,
+        format!("CodeBuild knows no build {build}"),
+        "push again; if it stays so, look at the project's history",
+    )
+}
+
+/// The service is already moved elsewhere.
+pub fn moved_elsewhere(primary: &RolloutView) -> String {
+    format!("someone else has started deployment {} with {} meanwhile", primary.id, primary.task_definition)
+}
+
+/// The one sentence of a failed deploy.
+pub fn deploy_failed(kind: DeployFailureKind, reason: &str, failed: &[&TaskView]) -> String {
+    let seen = failed.iter().find_map(|task| {
+        let container =
+            task.containers.iter().find(|container| container.exit_code.is_some_and(|code| code != 0))?;
+        Some(format!("container {} exited with code {}", container.name, container.exit_code?))
+    });
+    let seen = seen.or_else(|| failed.first().map(|task| task.stopped_reason.clone()));
+    let reason = if reason.is_empty() { "it gave no reason" } else { reason };
+    let what = match kind {
+        DeployFailureKind::Refused => return reason.to_owned(),
+        DeployFailureKind::GivenUp => format!("the service gave the deployment up ({reason})"),
+        DeployFailureKind::DeadlineReached => {
+            format!("the deployment was not stable at its deadline ({reason})")
+        }
+        DeployFailureKind::Diverged => reason.to_owned(),
+    };
+    match seen {
+        Some(seen) => format!("{seen}; {what}"),
+        None => what,
+    }
+}
+
+/// What to do about a failed deploy.
+pub fn deploy_advice(kind: DeployFailureKind) -> &'static str {
+    match kind {
+        DeployFailureKind::Refused => "mend what the message names, then push again",
+        DeployFailureKind::GivenUp => "see the container's last log lines below, mend it and push again",
+        DeployFailureKind::DeadlineReached => {
+            "look at the service's events and health checks; raise the deploy's `timeout` if it is only slow"
+        }
+        DeployFailureKind::Diverged => "find out who deployed outside of Pushway, then push again",
+    }
+}
+
+/// One line of evidence for each of the last stopped tasks.
+pub fn task_evidence(failed: &[&TaskView]) -> Vec<String> {
+    let line = |task: &&TaskView| {
+        let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
+        let containers = task.containers.iter().map(|container| {
+            let code =
+                container.exit_code.map_or_else(|| "no exit code".into(), |code| format!("exit code {code}"));
+            let reason =
+                if container.reason.is_empty() { String::new() } else { format!(": {}", container.reason) };
+            format!("{} {code}{reason}", container.name)
+        });
+        format!("task {id} stopped: {} ({})", task.stopped_reason, containers.collect::<Vec<_>>().join(", "))
+    };
+    failed.iter().take(5).map(line).collect()
+}
+
+/// The service of a deploy does not exist.
+pub fn no_service(cluster: &str, service: &str) -> String {
+    format!(
+        "cluster {cluster:?} has no active service {service:?}; create it, or mend `cluster` and `service` in pushway.yml"
+    )
+}
+
+/// The service has no container of a name that the plan gives an image for.
+pub fn no_container(service: &str, wanted: &str, known: &[String]) -> String {
+    format!(
+        "service {service:?} has no container {wanted:?}, only {}; mend `images` in pushway.yml",
+        known.join(", ")
+    )
+}
+
+/// An output that should name an image does not.
+pub fn not_an_image(job: &crate::ids::JobName, output: &VariableName, why: &str) -> String {
+    format!("output {output} of build/{job} can't be deployed: {why}")
+}
+
+/// The lock is not ours any more.
+pub fn lock_lost(environment: &EnvironmentName, holder: Option<RunId>) -> String {
+    match holder {
+        Some(holder) => format!("the lock of {environment} is held by run {holder}; nothing was deployed"),
+        None => format!("the lock of {environment} was taken away; nothing was deployed"),
+    }
+}
+
+/// A state of the workflow broke, as the state machine tells it.
+pub fn broke(error: &str, cause: &str) -> Cause {
+    // A Lambda error's cause is JSON; its message is the part for people.
+    let message = serde_json::from_str::<serde_json::Value>(cause)
+        .ok()
+        .and_then(|json| Some(json.get("errorMessage")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| cause.to_owned());
+    let (summary, advice) = match error {
+        "States.Timeout" | "States.HeartbeatTimeout" => (
+            "a state of the run gave no answer in time".to_owned(),
+            "look at the function's log and at the alarms; then push again",
+        ),
+        _ if message.is_empty() => {
+            (format!("the run broke: {error}"), "look at the function's log, then push again")
+        }
+        _ => (message, "mend what the message names; the function's log has more; then push again"),
+    };
+    Cause::new("workflow", summary, advice)
+}
+
+/// The execution is gone without having closed the run.
+pub fn execution_lost(reason: &str) -> Cause {
+    let reason = if reason.is_empty() { "it left no reason" } else { reason };
+    let summary = format!("the run's execution ended without finishing the run: {reason}");
+    Cause::new("workflow", summary, "look at the execution in Step Functions, then push again")
+}
+
+/// A rollback that did not bring the old version back.
+pub fn rollback_failed(environment: &EnvironmentName, reason: &str) -> Cause {
+    let summary = format!("the last good version could not be brought back: {reason}");
+    let advice =
+        "look at the service now; its environment stays locked until someone frees it (docs/operations.md)";
+    Cause::new(environment_stage(environment), summary, advice)
+}

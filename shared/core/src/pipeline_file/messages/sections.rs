@@ -1,0 +1,256 @@
+//! Sentences about the sections of the file: triggers, jobs and environments.
+
+use globset::ErrorKind;
+
+use super::{Words, duration, quoted};
+use crate::pipeline_file::problem::printable;
+
+/// Keys that a later version takes: the key, and what its absence means until then.
+pub(in crate::pipeline_file) type Later = &'static [(&'static str, &'static str)];
+
+/// See [`Later`].
+pub(in crate::pipeline_file) const LATER_AT_TOP: Later =
+    &[("concurrency", "every push starts a run of its own, and an environment takes one deploy at a time")];
+/// See [`Later`].
+pub(in crate::pipeline_file) const LATER_ON: Later =
+    &[("pull_request", "only `push` starts runs"), ("schedule", "only `push` starts runs")];
+/// See [`Later`].
+pub(in crate::pipeline_file) const LATER_PUSH: Later = &[
+    ("paths", "every push to a matching branch or tag starts a run"),
+    ("paths_ignore", "every push to a matching branch or tag starts a run"),
+];
+/// See [`Later`].
+pub(in crate::pipeline_file) const LATER_JOB: Later =
+    &[("reports", "the `reports` section of the buildspec names them")];
+/// See [`Later`].
+pub(in crate::pipeline_file) const LATER_ENVIRONMENT: Later = &[
+    ("approval", "without it this environment is deployed to without asking anyone"),
+    ("watch", "`validate` checks the environment once, right after the deploy"),
+];
+/// See [`Later`].
+pub(in crate::pipeline_file) const LATER_TARGET: Later = &[
+    ("lambda", "`ecs` is the only target"),
+    ("kubernetes", "`ecs` is the only target"),
+    ("hosts", "`ecs` is the only target"),
+    ("command", "`ecs` is the only target"),
+];
+/// See [`Later`].
+pub(in crate::pipeline_file) const LATER_STRATEGY: Later = &[
+    ("blue_green", "`rolling` is the only strategy"),
+    ("canary", "`rolling` is the only strategy"),
+    ("linear", "`rolling` is the only strategy"),
+];
+
+// Triggers.
+
+pub(in crate::pipeline_file) fn no_ref_filter() -> Words {
+    Words::new("`push` names neither branches nor tags", "say which pushes count: push: {branches: [main]}")
+}
+
+pub(in crate::pipeline_file) fn only_exclusions() -> Words {
+    Words::new(
+        "every pattern excludes, so nothing can match",
+        "put an including pattern first: [\"**\", \"!wip/**\"]",
+    )
+}
+
+pub(in crate::pipeline_file) fn full_ref_pattern(pattern: &str) -> Words {
+    Words::new(
+        format!(
+            "the pattern {} begins with `refs/`, but patterns are compared with the short name",
+            quoted(pattern)
+        ),
+        "write main, not refs/heads/main",
+    )
+}
+
+pub(in crate::pipeline_file) fn empty_pattern() -> Words {
+    Words::new("the pattern is empty", "write a name or a pattern such as main, \"release/**\" or \"v*\"")
+}
+
+pub(in crate::pipeline_file) fn bad_pattern(pattern: &str, reason: &ErrorKind) -> Words {
+    Words::new(
+        format!("{} is not a valid pattern: {reason}", quoted(pattern)),
+        "`*` matches within a part of the name, `**` across parts, `{a,b}` either",
+    )
+}
+
+pub(in crate::pipeline_file) fn matches(
+    kind: &str,
+    name: &str,
+    pattern: &str,
+    key: &str,
+    path: &str,
+) -> String {
+    format!("{kind} {} matches {} of on.push.{key} in {path}", printable(name, 100), quoted(pattern))
+}
+
+pub(in crate::pipeline_file) fn excluded(
+    kind: &str,
+    name: &str,
+    pattern: &str,
+    key: &str,
+    path: &str,
+) -> String {
+    format!("{kind} {} is excluded by {} of on.push.{key} in {path}", printable(name, 100), quoted(pattern))
+}
+
+pub(in crate::pipeline_file) fn matches_none(
+    kind: &str,
+    name: &str,
+    patterns: &str,
+    key: &str,
+    path: &str,
+) -> String {
+    let (name, patterns) = (printable(name, 100), printable(patterns, 200));
+    format!("{kind} {name} matches none of on.push.{key} [{patterns}] in {path}")
+}
+
+pub(in crate::pipeline_file) fn not_filtered(kind: &str, name: &str, key: &str, path: &str) -> String {
+    format!("{kind} {} starts nothing: {path} has no on.push.{key}", printable(name, 100))
+}
+
+pub(in crate::pipeline_file) fn neither_branch_nor_tag(name: &str, path: &str) -> String {
+    format!("{} is neither a branch nor a tag, and {path} starts runs only for those", printable(name, 100))
+}
+
+// Jobs.
+
+pub(in crate::pipeline_file) fn unknown_version(found: i128) -> Words {
+    Words::new(
+        format!("version {found} of the file format is not known to this version of Pushway"),
+        "write `version: 1`",
+    )
+}
+
+pub(in crate::pipeline_file) fn no_stages() -> Words {
+    Words::new(
+        "the pipeline does nothing",
+        "add a job under `build` or `test`, or an entry under `environments`",
+    )
+}
+
+pub(in crate::pipeline_file) fn reserved_variable(name: &str) -> Words {
+    Words::new(
+        format!("the variable name {} is reserved", quoted(name)),
+        "names that begin with AWS_, CODEBUILD_ or PUSHWAY_ are set by the build itself; choose another",
+    )
+}
+
+pub(in crate::pipeline_file) fn env_and_secret(name: &str) -> Words {
+    Words::new(
+        format!("{} is set both in `env` and in `secrets`", quoted(name)),
+        "keep one of the two; `env` of the pipeline counts for every job",
+    )
+}
+
+pub(in crate::pipeline_file) fn too_many_variables(count: usize, max: usize) -> Words {
+    Words::new(
+        format!("the job has {count} variables with those of the pipeline, and at most {max} are allowed"),
+        "move rarely changed values into the repository",
+    )
+}
+
+pub(in crate::pipeline_file) fn not_a_secret_reference() -> Words {
+    Words::new(
+        "this is not a reference to a secret",
+        "write secretsmanager:<name>, secretsmanager:<name>:<json key> or ssm:<name>; \
+         if a real secret stood here, replace it with a new one now",
+    )
+}
+
+pub(in crate::pipeline_file) fn duplicate_output(name: &str) -> Words {
+    Words::new(format!("the output {} is listed twice", quoted(name)), "keep one of the two")
+}
+
+pub(in crate::pipeline_file) fn bad_build_image(found: &str) -> Words {
+    Words::new(
+        format!("{} is not a build image", quoted(found)),
+        "give the name of an image as CodeBuild takes it, such as aws/codebuild/amazonlinux-aarch64-standard:3.0",
+    )
+}
+
+// Environments.
+
+pub(in crate::pipeline_file) fn duplicate_environment(name: &str, first_line: u32) -> Words {
+    Words::new(
+        format!("the environment {} is already defined in line {first_line}", quoted(name)),
+        "give each environment a name of its own",
+    )
+}
+
+pub(in crate::pipeline_file) fn expression_out_of_place(key: &str) -> Words {
+    Words::new(
+        format!("{} holds an expression, but expressions are only replaced in `images`", quoted(key)),
+        "write the value itself; a job passes a value on through `outputs`",
+    )
+}
+
+pub(in crate::pipeline_file) fn bad_expression(found: &str) -> Words {
+    Words::new(
+        format!("{} is not an expression that Pushway knows", quoted(found)),
+        "write ${build.<job>.<OUTPUT>} and nothing around it",
+    )
+}
+
+pub(in crate::pipeline_file) fn not_from_build(stage: &str) -> Words {
+    Words::new(
+        format!("an image must come from the build stage, not from {}", quoted(stage)),
+        "what was tested is what is deployed: let a job of `build` export it, ${build.<job>.<OUTPUT>}",
+    )
+}
+
+pub(in crate::pipeline_file) fn unknown_job(job: &str, similar: Option<&str>, known: &[&str]) -> Words {
+    let hint = match (similar, known) {
+        (Some(similar), _) => format!("did you mean {}?", quoted(similar)),
+        (None, []) => "add the job under `build`".to_owned(),
+        (None, known) => format!("`build` has {}", printable(&known.join(", "), 200)),
+    };
+    Words::new(format!("`build` has no job {}", quoted(job)), hint)
+}
+
+pub(in crate::pipeline_file) fn undeclared_output(job: &str, output: &str) -> Words {
+    Words::new(
+        format!("the job {} does not declare the output {}", quoted(job), quoted(output)),
+        format!("add {} to `outputs` of the job, and export it in its buildspec", quoted(output)),
+    )
+}
+
+pub(in crate::pipeline_file) fn image_not_fixed(found: &str) -> Words {
+    Words::new(
+        format!("the image {} is not fixed by a digest", quoted(found)),
+        "a tag can move between test and deploy: write ${build.<job>.<OUTPUT>}, or repository@sha256:<digest>",
+    )
+}
+
+pub(in crate::pipeline_file) fn bad_url(reason: &str) -> Words {
+    Words::new(
+        format!("`url` is not valid: {}", printable(reason, 100)),
+        "write the whole address: https://host/path",
+    )
+}
+
+pub(in crate::pipeline_file) fn url_scheme(scheme: &str) -> Words {
+    Words::new(format!("`url` has the scheme {}", quoted(scheme)), "only http and https can be checked")
+}
+
+pub(in crate::pipeline_file) fn url_credentials() -> Words {
+    Words::new(
+        "`url` holds a user name or password",
+        "use an address that answers a health check without them",
+    )
+}
+
+pub(in crate::pipeline_file) fn need_above_attempts(need: u64, attempts: u64) -> Words {
+    Words::new(
+        format!("`need` is {need}, but there are only {attempts} attempts"),
+        "raise `attempts` or lower `need`",
+    )
+}
+
+pub(in crate::pipeline_file) fn validation_too_long(seconds: u64, max_seconds: u32) -> Words {
+    Words::new(
+        format!("the checks can take {seconds}s together, and at most {} are allowed", duration(max_seconds)),
+        "lower `attempts`, `interval` or `timeout`: a check takes attempts × (interval + timeout)",
+    )
+}

@@ -1,0 +1,341 @@
+//! The plan: what one run does, fixed when the run is planned and pinned in it as JSON.
+//!
+//! A later change of the pipeline file changes nothing about a run that has its plan, and a rollback reads
+//! the plan of the run that it undoes. So these types are read long after they were written: fields are
+//! added with a serde default, never renamed. Values arrive checked by `pipeline_file`; nothing is checked
+//! twice here, and nothing here does any work.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+use url::Url;
+
+use crate::ids::{
+    EnvironmentName, ImageDigestRef, InvalidId, JobName, PipelineName, RepositoryPath, VariableName,
+};
+
+/// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The pipeline that the run belongs to.
+    pub pipeline: PipelineName,
+    /// Jobs of the build stage; they run side by side, in the order of the file where order shows.
+    #[serde(default)]
+    pub build: Vec<JobPlan>,
+    /// Jobs of the test stage; they run side by side after the whole build stage.
+    #[serde(default)]
+    pub test: Vec<JobPlan>,
+    /// Environments, deployed to one at a time in this order.
+    #[serde(default)]
+    pub environments: Vec<EnvironmentPlan>,
+}
+
+/// The stages that consist of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStage {
+    /// Makes the artifacts.
+    Build,
+    /// Judges them.
+    Test,
+}
+
+/// One job: one `CodeBuild` build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPlan {
+    /// Unique in its stage.
+    pub name: JobName,
+    /// Where the buildspec lies in the repository.
+    pub buildspec: RepositoryPath,
+    /// The build image; none means the installation's default.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// How large a machine the job gets.
+    #[serde(default)]
+    pub compute: Compute,
+    /// The processor architecture; none means the installation's default.
+    #[serde(default)]
+    pub arch: Option<Arch>,
+    /// How long the job may take, in seconds.
+    pub timeout_seconds: u32,
+    /// How often the job is started again after it failed.
+    #[serde(default)]
+    pub retries: u8,
+    /// Names of the variables that the buildspec exports and later stages may use.
+    #[serde(default)]
+    pub outputs: Vec<VariableName>,
+    /// Environment variables: the pipeline's, with the job's own on top.
+    #[serde(default)]
+    pub env: BTreeMap<VariableName, String>,
+    /// Environment variables that hold secrets, by reference only: no secret ever enters a plan.
+    #[serde(default)]
+    pub secrets: BTreeMap<VariableName, SecretRef>,
+}
+
+/// The size of a build machine, in the steps of AWS (`CodeBuild` User Guide, "Build environment compute modes
+/// and types").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compute {
+    /// 2 vCPU on arm64 and x86-64.
+    #[default]
+    Small,
+    /// 4 vCPU.
+    Medium,
+    /// 8 vCPU.
+    Large,
+    /// 36 vCPU on x86-64.
+    Xlarge,
+}
+
+/// A processor architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arch {
+    /// Graviton.
+    #[serde(rename = "arm64")]
+    Arm64,
+    /// Intel and AMD.
+    #[serde(rename = "x86_64")]
+    X86_64,
+}
+
+/// Where a secret lies, written `secretsmanager:<name>`, `secretsmanager:<name>:<json key>` or `ssm:<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SecretRef {
+    /// A secret of AWS Secrets Manager, or one key of a secret that holds a JSON object.
+    SecretsManager {
+        /// The secret's name in the installation's account and region.
+        name: String,
+        /// The key whose value is wanted; none means the whole secret.
+        json_key: Option<String>,
+    },
+    /// A parameter of Systems Manager's parameter store.
+    Ssm {
+        /// The parameter's name.
+        name: String,
+    },
+}
+
+/// One environment of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentPlan {
+    /// Unique in the pipeline.
+    pub name: EnvironmentName,
+    /// What the deploy acts on.
+    pub target: Target,
+    /// Checks after the deploy, one after another; each must hold.
+    #[serde(default)]
+    pub validate: Vec<Check>,
+    /// What happens after a failed deploy or a failed check.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// What follows a failure in an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Return to the last good artifact.
+    #[default]
+    Rollback,
+    /// Leave everything as it is for a person to look at.
+    Hold,
+}
+
+/// What a deploy acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// A service of Amazon ECS.
+    Ecs(EcsTarget),
+}
+
+/// An ECS service and what it is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EcsTarget {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The service's name.
+    pub service: String,
+    /// The image of each container that changes, by the container's name in the task definition.
+    pub images: BTreeMap<String, ImageSource>,
+    /// How the service moves to the new images.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How long the deploy may take, in seconds.
+    pub timeout_seconds: u32,
+}
+
+/// How a target moves to a new artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Task by task.
+    #[default]
+    Rolling,
+}
+
+/// Where an image comes from; either way it is an image by digest when it is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSource {
+    /// The value that a job of the build stage exported.
+    Output {
+        /// A job of the build stage.
+        job: JobName,
+        /// One of the job's declared outputs.
+        output: VariableName,
+    },
+    /// An image written into the pipeline file.
+    Fixed(ImageDigestRef),
+}
+
+/// A check of a deployed environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Ask over HTTP.
+    Http(HttpCheck),
+}
+
+/// An HTTP probe: it holds if `need` of at most `attempts` answers are as wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpCheck {
+    /// `http` or `https`, without user name and password.
+    pub url: Url,
+    /// The wanted status, 100 to 599.
+    pub status: u16,
+    /// A text that the body must contain.
+    #[serde(default)]
+    pub body_contains: Option<String>,
+    /// How often to ask at most, at least 1.
+    pub attempts: u16,
+    /// How many good answers are enough, 1 to `attempts`.
+    pub need: u16,
+    /// The pause between two attempts, in seconds.
+    pub interval_seconds: u16,
+    /// How long one attempt may take, in seconds.
+    pub timeout_seconds: u16,
+}
+
+impl Plan {
+    /// The plan's identity: `sha256:` and the hash of its JSON with sorted keys and no spaces. Two runs with
+    /// one digest do the same things, up to the commit they do them to.
+    pub fn digest(&self) -> String {
+        let canonical = serde_json::json!(self).to_string();
+        format!("sha256:{}", hex::encode(sha2::Sha256::digest(canonical.as_bytes())))
+    }
+
+    /// The jobs of one stage.
+    pub fn jobs(&self, stage: JobStage) -> &[JobPlan] {
+        match stage {
+            JobStage::Build => &self.build,
+            JobStage::Test => &self.test,
+        }
+    }
+
+    /// The job of this name in a stage.
+    pub fn job(&self, stage: JobStage, name: &JobName) -> Option<&JobPlan> {
+        self.jobs(stage).iter().find(|job| job.name == *name)
+    }
+
+    /// The environment of this name.
+    pub fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentPlan> {
+        self.environments.iter().find(|environment| environment.name == *name)
+    }
+}
+
+impl HttpCheck {
+    /// The longest time that the whole check can take, in seconds.
+    pub fn longest_seconds(&self) -> u32 {
+        u32::from(self.attempts)
+            .saturating_mul(u32::from(self.interval_seconds) + u32::from(self.timeout_seconds))
+    }
+}
+
+impl JobStage {
+    /// `build` or `test`, as the pipeline file writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for JobStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl SecretRef {
+    const RULE: &str = "write secretsmanager:<name>, secretsmanager:<name>:<json key> or ssm:<name>; \
+                        the secret itself never belongs into the file";
+
+    /// Names as the two services allow them (Secrets Manager API Reference, `CreateSecret`; Systems Manager
+    /// API Reference, `PutParameter`), which leaves no room for a further colon.
+    fn is_name(text: &str, more: &str) -> bool {
+        (1..=512).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/_.-".contains(&b) || more.as_bytes().contains(&b))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (store, rest) = text.split_once(':')?;
+        match store {
+            "secretsmanager" => {
+                let (name, json_key) =
+                    rest.split_once(':').map_or((rest, None), |(name, key)| (name, Some(key)));
+                let valid =
+                    Self::is_name(name, "+=@") && json_key.is_none_or(|key| Self::is_name(key, "+=@"));
+                valid.then(|| Self::SecretsManager {
+                    name: name.to_owned(),
+                    json_key: json_key.map(str::to_owned),
+                })
+            }
+            "ssm" => Self::is_name(rest, "").then(|| Self::Ssm { name: rest.to_owned() }),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for SecretRef {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        // The text is not repeated: a secret pasted in place of its name must not travel on in a message.
+        Self::read(text).ok_or_else(|| InvalidId {
+            what: "secret reference",
+            text: "…".to_owned(),
+            rule: Self::RULE,
+        })
+    }
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<SecretRef> for String {
+    fn from(secret: SecretRef) -> Self {
+        secret.to_string()
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretsManager { name, json_key: None } => write!(f, "secretsmanager:{name}"),
+            Self::SecretsManager { name, json_key: Some(key) } => write!(f, "secretsmanager:{name}:{key}"),
+            Self::Ssm { name } => write!(f, "ssm:{name}"),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The verdict on a deploy: what a service's own account of itself means for the deployment we started.
+//!
+//! Pure: reads a view of the service, decides, explains. A rollout counts as done only if it is the
+//! deployment that this run started, by id; whoever moved the service back, that is never a success.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::fact::{Cause, DeployFailure, DeployFailureKind, RollbackOwner, Rollout};
+use crate::ids::{EnvironmentName, ImageDigestRef};
+use crate::messages;
+use crate::run::EnvironmentState;
+use crate::views::{RolloutState, RolloutView, ServiceView, TaskView};
+
+/// How a deploy or a rollback stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Under way.
+    Moving,
+    /// The wanted deployment is complete and serves.
+    Serving {
+        /// When the service says so.
+        ended_at: Option<Timestamp>,
+    },
+    /// It will not come to serve.
+    Lost {
+        /// How.
+        kind: DeployFailureKind,
+        /// In the service's own words, as far as it has any.
+        reason: String,
+    },
+}
+
+/// Judges the deploy of `rollout` as `deployment`.
+pub fn judge_deploy(
+    rollout: &Rollout,
+    deployment: &str,
+    service: &ServiceView,
+    now: Timestamp,
+    deadline: Timestamp,
+) -> Progress {
+    let lost = |kind, reason: &str| Progress::Lost { kind, reason: reason.to_owned() };
+    let ours = service.rollouts.iter().find(|view| view.id == deployment);
+    if let Some(ours) = ours
+        && ours.state == RolloutState::Failed
+    {
+        return lost(DeployFailureKind::GivenUp, &ours.reason);
+    }
+    match (ours, service.primary()) {
+        (Some(ours), Some(primary)) if ours.id == primary.id => match ours.state {
+            RolloutState::Completed => Progress::Serving { ended_at: ours.updated_at },
+            _ if now >= deadline => lost(DeployFailureKind::DeadlineReached, &ours.reason),
+            _ => Progress::Moving,
+        },
+        // The service moves elsewhere: back by itself, or on by someone else's hand.
+        (_, Some(primary)) if is_baseline(rollout, primary) => {
+            lost(DeployFailureKind::GivenUp, &primary.reason)
+        }
+        (_, Some(primary)) => lost(DeployFailureKind::Diverged, &messages::moved_elsewhere(primary)),
+        (_, None) if now >= deadline => {
+            lost(DeployFailureKind::DeadlineReached, "the service shows no deployment")
+        }
+        (_, None) => Progress::Moving,
+    }
+}
+
+/// Judges a rollback to the baseline as `deployment`.
+pub fn judge_rollback(
+    deployment: &str,
+    service: &ServiceView,
+    now: Timestamp,
+    deadline: Timestamp,
+) -> Progress {
+    let lost = |kind, reason: &str| Progress::Lost { kind, reason: reason.to_owned() };
+    match service.primary() {
+        Some(primary) if primary.id == deployment => match primary.state {
+            RolloutState::Completed => Progress::Serving { ended_at: primary.updated_at },
+            RolloutState::Failed => lost(DeployFailureKind::GivenUp, &primary.reason),
+            RolloutState::InProgress if now >= deadline => {
+                lost(DeployFailureKind::DeadlineReached, &primary.reason)
+            }
+            RolloutState::InProgress => Progress::Moving,
+        },
+        Some(primary) => lost(DeployFailureKind::Diverged, &messages::moved_elsewhere(primary)),
+        None if now >= deadline => {
+            lost(DeployFailureKind::DeadlineReached, "the service shows no deployment")
+        }
+        None => Progress::Moving,
+    }
+}
+
+/// What a rollback has to do, by what the service does now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollbackStep {
+    /// The service was never moved by this run.
+    NotNeeded(String),
+    /// There is nothing to go back to.
+    NoBaseline,
+    /// Someone moves or has moved the service to the baseline: wait for that deployment.
+    Follow {
+        /// Its id.
+        deployment: String,
+        /// Who started it.
+        by: RollbackOwner,
+    },
+    /// Move the service to this task definition.
+    Move {
+        /// ARN of the baseline's task definition.
+        task_definition: String,
+    },
+}
+
+/// Decides the rollback's step. One owner at a time: where the service goes back by itself, we only watch.
+pub fn rollback_step(environment: &EnvironmentState, service: &ServiceView) -> RollbackStep {
+    let Some(rollout) = &environment.rollout else {
+        return RollbackStep::NotNeeded("the deploy had not touched the service".into());
+    };
+    if let Some((deployment, by)) =
+        environment.rollback.as_ref().and_then(|rollback| rollback.deployment.clone())
+    {
+        return RollbackStep::Follow { deployment, by };
+    }
+    let primary = service.primary();
+    let started = environment.deployment.as_deref();
+    if let Some(primary) = primary
+        && Some(primary.id.as_str()) != started
+        && !is_baseline(rollout, primary)
+        && primary.task_definition != rollout.task_definition
+    {
+        // A breaker may fall back to something that never ran; that is nobody's later deployment.
+        return if rollout.baseline.is_none() && !has_diverged(environment) {
+            RollbackStep::NoBaseline
+        } else {
+            RollbackStep::NotNeeded(messages::moved_elsewhere(primary))
+        };
+    }
+    let Some(baseline) = &rollout.baseline else { return RollbackStep::NoBaseline };
+    match primary {
+        Some(primary) if is_baseline(rollout, primary) && primary.state != RolloutState::Failed => {
+            // Before UpdateService was called the baseline's own deployment is the primary one, and complete.
+            let untouched = started.is_none() && primary.state == RolloutState::Completed;
+            if untouched {
+                return RollbackStep::NotNeeded("the deploy had not touched the service".into());
+            }
+            RollbackStep::Follow { deployment: primary.id.clone(), by: RollbackOwner::Service }
+        }
+        _ => RollbackStep::Move { task_definition: baseline.task_definition.clone() },
+    }
+}
+
+fn has_diverged(environment: &EnvironmentState) -> bool {
+    let failure = environment.deploy.as_ref().and_then(|verdict| verdict.failure.as_ref());
+    failure.is_some_and(|failure| failure.kind == DeployFailureKind::Diverged)
+}
+
+fn is_baseline(rollout: &Rollout, view: &RolloutView) -> bool {
+    rollout.baseline.as_ref().is_some_and(|baseline| baseline.task_definition == view.task_definition)
+}
+
+/// Why a deploy failed, with the evidence its stopped tasks left. `task_definition` tells whose tasks they
+/// are: a revision is registered for one run only, while the service writes what it likes into `startedBy`.
+pub fn deploy_failure(
+    environment: &EnvironmentName,
+    kind: DeployFailureKind,
+    reason: &str,
+    task_definition: &str,
+    tasks: &[TaskView],
+    log: &[String],
+) -> DeployFailure {
+    let failed: Vec<&TaskView> = tasks
+        .iter()
+        .filter(|task| task.task_definition == task_definition && !task.stopped_reason.is_empty())
+        .collect();
+    let summary = messages::deploy_failed(kind, reason, &failed);
+    let mut evidence = messages::task_evidence(&failed);
+    evidence.extend(log.iter().map(|line| format!("log: {line}")));
+    let cause = Cause::new(messages::environment_stage(environment), summary, messages::deploy_advice(kind))
+        .with_evidence(evidence);
+    DeployFailure { kind, cause }
+}
+
+/// The container whose log tells most of a failed deployment: one that exited with an error, else a sick one.
+pub fn telling_container<'a>(
+    task_definition: &str,
+    tasks: &'a [TaskView],
+) -> Option<(&'a TaskView, &'a str)> {
+    let ours = || tasks.iter().filter(|task| task.task_definition == task_definition);
+    let with = |wanted: fn(&crate::views::ContainerView) -> bool| {
+        ours().find_map(|task| {
+            let container = task.containers.iter().find(|container| wanted(container))?;
+            Some((task, container.name.as_str()))
+        })
+    };
+    with(|container| container.exit_code.is_some_and(|code| code != 0))
+        .or_else(|| with(|container| container.is_unhealthy))
+        .or_else(|| with(|_| true))
+}
+
+/// Whether every running task of the service runs `task_definition` and its images; gives how many do, or
+/// says what runs instead.
+pub fn check_digests(
+    task_definition: &str,
+    images: &BTreeMap<String, ImageDigestRef>,
+    tasks: &[TaskView],
+) -> Result<u32, String> {
+    let running: Vec<&TaskView> = tasks.iter().filter(|task| task.is_running && !task.is_stopped).collect();
+    if running.is_empty() {
+        return Err("no task of the service runs".into());
+    }
+    for task in &running {
+        if task.task_definition != task_definition {
+            return Err(format!("a task of another revision still runs: {}", task.task_definition));
+        }
+        for (name, image) in images {
+            let container = task.containers.iter().find(|container| container.name == *name);
+            match container.and_then(|container| container.digest.as_ref()) {
+                Some(digest) if digest == image.digest() => {}
+                Some(digest) => {
+                    return Err(format!("container {name} runs {digest}, not {}", image.digest()));
+                }
+                None => return Err(format!("container {name} shows no image digest")),
+            }
+        }
+    }
+    Ok(u32::try_from(running.len()).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,414 @@
+//! A run's state: a pure fold over its facts.
+//!
+//! `Run::apply` is the only way a run changes. It is total: each fact in each state gives the next state,
+//! says that nothing is new, or refuses with a typed reason. It never decides what to do next (the state
+//! machine does) and never reads a clock.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::fact::{Cause, Entry, Fact, JobEnd, JobId, JobStage, RollbackOutcome};
+use crate::ids::{EnvironmentName, PipelineName, RunId, VariableName};
+use crate::source::Source;
+
+mod environment;
+mod status;
+
+pub use environment::{DeployVerdict, EnvironmentState, RollbackState};
+pub use status::Status;
+
+/// A job's place in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobState {
+    /// Which job.
+    pub job: JobId,
+    /// The newest attempt; 0 before the first.
+    pub attempt: u32,
+    /// `CodeBuild`'s id of the newest attempt's build.
+    pub build: Option<String>,
+    /// When the newest attempt was started.
+    pub started_at: Option<Timestamp>,
+    /// How the newest attempt ended.
+    pub end: Option<JobEnd>,
+}
+
+impl JobState {
+    /// Whether the job is over, for good or ill.
+    pub fn is_settled(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| !end.will_retry)
+    }
+
+    /// Whether the job is over and good.
+    pub fn has_succeeded(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.failure.is_none())
+    }
+
+    /// Whether a build of it runs now.
+    pub fn is_running(&self) -> bool {
+        self.attempt > 0 && self.end.is_none()
+    }
+}
+
+/// One execution of a pipeline for one commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// How many facts it is made of.
+    pub version: u64,
+    /// Where it stands.
+    pub status: Status,
+    /// When the delivery was recorded.
+    pub received_at: Timestamp,
+    /// When the newest fact was written down.
+    pub updated_at: Timestamp,
+    /// Where it comes from.
+    pub source: Source,
+    /// The pipeline, once planned.
+    pub pipeline: Option<PipelineName>,
+    /// SHA-256 of the plan, in hex, once planned.
+    pub plan_digest: Option<String>,
+    /// All jobs, build stage first.
+    pub jobs: Vec<JobState>,
+    /// The environments, in the order of their deploys.
+    pub environments: Vec<EnvironmentState>,
+    /// Why it did not succeed; the first cause wins, since later ones follow from it.
+    pub cause: Option<Cause>,
+    /// The rule that ignored it.
+    pub ignored_by: Option<String>,
+}
+
+/// What applying a fact came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Applied {
+    /// The fact was new: store this run and this entry together.
+    Changed(Box<Run>, Box<Entry>),
+    /// The run already says so.
+    Unchanged,
+}
+
+/// Why a fact can't follow from the facts before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalTransition {
+    /// The run is over.
+    #[error("run {run} is over ({status}); it never changes")]
+    Terminal {
+        /// Which run.
+        run: RunId,
+        /// Its final status.
+        status: Status,
+    },
+    /// The fact comes before what it builds on.
+    #[error("{fact} can't be recorded yet: {missing}")]
+    TooEarly {
+        /// The fact's name.
+        fact: &'static str,
+        /// What must happen first.
+        missing: String,
+    },
+    /// The run holds another fact in the same place.
+    #[error("{fact} contradicts the journal: {reason}")]
+    Contradicts {
+        /// The fact's name.
+        fact: &'static str,
+        /// What the journal says.
+        reason: String,
+    },
+}
+
+impl Run {
+    /// A new run from its first fact.
+    pub fn receive(id: RunId, source: Source, now: Timestamp) -> (Self, Entry) {
+        let run = Self {
+            id,
+            version: 1,
+            status: Status::Pending,
+            received_at: now,
+            updated_at: now,
+            source: source.clone(),
+            pipeline: None,
+            plan_digest: None,
+            jobs: Vec::new(),
+            environments: Vec::new(),
+            cause: None,
+            ignored_by: None,
+        };
+        (run, Entry { seq: 0, at: now, fact: Fact::Received { source: Box::new(source) } })
+    }
+
+    /// The run that a journal tells of. The inverse of writing it down fact by fact.
+    pub fn replay(id: RunId, journal: &[Entry]) -> Result<Self, IllegalTransition> {
+        let too_early =
+            || IllegalTransition::TooEarly { fact: "journal", missing: "it must begin with received".into() };
+        let (first, rest) = journal.split_first().ok_or_else(too_early)?;
+        let Fact::Received { source } = &first.fact else { return Err(too_early()) };
+        let (mut run, _) = Self::receive(id, (**source).clone(), first.at);
+        for entry in rest {
+            if let Applied::Changed(next, _) = run.apply(entry.fact.clone(), entry.at)? {
+                run = *next;
+            }
+        }
+        Ok(run)
+    }
+
+    /// The state after `fact`, which was learnt at `now`.
+    pub fn apply(&self, fact: Fact, now: Timestamp) -> Result<Applied, IllegalTransition> {
+        let mut next = self.clone();
+        next.fold(&fact)?;
+        if next == *self {
+            return Ok(Applied::Unchanged);
+        }
+        if self.status.is_terminal() {
+            return Err(IllegalTransition::Terminal { run: self.id, status: self.status });
+        }
+        next.stamp(&fact, now);
+        next.version += 1;
+        next.updated_at = now;
+        next.refresh_status();
+        Ok(Applied::Changed(Box::new(next), Box::new(Entry { seq: self.version, at: now, fact })))
+    }
+
+    /// What the run's facts imply as its final status; `None` while neither success nor failure follows.
+    pub fn conclusion(&self) -> Option<Status> {
+        let outcome = |wanted: fn(&RollbackOutcome) -> bool| {
+            self.environments.iter().filter_map(EnvironmentState::rollback_outcome).any(wanted)
+        };
+        // A deploy under way needs nobody yet; one that broke and was not undone does.
+        let left = |state: &EnvironmentState| {
+            state.needs_people() && (self.cause.is_some() || state.rollback.is_some())
+        };
+        if self.environments.iter().any(left) {
+            return Some(Status::RollbackFailed);
+        }
+        if outcome(|outcome| *outcome == RollbackOutcome::NoBaseline) {
+            return Some(Status::FailedNoBaseline);
+        }
+        if outcome(|outcome| matches!(outcome, RollbackOutcome::Restored { .. })) {
+            return Some(Status::RolledBack);
+        }
+        let failed_job = self.jobs.iter().any(|job| job.is_settled() && !job.has_succeeded());
+        if failed_job || self.cause.is_some() || self.environments.iter().any(EnvironmentState::has_failed) {
+            return Some(Status::Failed);
+        }
+        let done = self.plan_digest.is_some()
+            && self.jobs.iter().all(JobState::has_succeeded)
+            && self.environments.iter().all(EnvironmentState::is_live);
+        done.then_some(Status::Succeeded)
+    }
+
+    /// A job's state.
+    pub fn job(&self, job: &JobId) -> Option<&JobState> {
+        self.jobs.iter().find(|state| state.job == *job)
+    }
+
+    /// An environment's state.
+    pub fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentState> {
+        self.environments.iter().find(|state| state.name == *name)
+    }
+
+    /// The outputs of a build job that has succeeded.
+    pub fn build_outputs(&self, job: &crate::ids::JobName) -> Option<&BTreeMap<VariableName, String>> {
+        let state =
+            self.jobs.iter().find(|state| state.job.stage == JobStage::Build && state.job.name == *job)?;
+        state.end.as_ref().filter(|end| end.failure.is_none()).map(|end| &end.outputs)
+    }
+
+    /// Whether every job of `stage` has succeeded.
+    fn stage_is_green(&self, stage: JobStage) -> bool {
+        self.jobs.iter().filter(|state| state.job.stage == stage).all(JobState::has_succeeded)
+    }
+
+    fn fold(&mut self, fact: &Fact) -> Result<(), IllegalTransition> {
+        match fact {
+            Fact::Received { source } if **source == self.source => Ok(()),
+            Fact::Received { .. } => Err(contradicts("received", "the run comes from another push")),
+            Fact::Ignored { rule } => self.before_plan("ignored").map(|()| {
+                self.ignored_by = Some(rule.clone());
+                self.status = Status::Ignored;
+            }),
+            Fact::Rejected { cause } => self.before_plan("rejected").map(|()| {
+                self.cause.get_or_insert_with(|| cause.clone());
+                self.status = Status::Rejected;
+            }),
+            Fact::Planned { pipeline, plan_digest, jobs, environments } => {
+                self.fold_planned(pipeline, plan_digest, jobs, environments)
+            }
+            Fact::JobStarted { job, attempt, build } => self.fold_job_started(job, *attempt, build),
+            Fact::JobEnded { job, attempt, end } => self.fold_job_ended(job, *attempt, end),
+            Fact::Broke { cause } => {
+                self.cause.get_or_insert_with(|| cause.clone());
+                Ok(())
+            }
+            Fact::Finished { status } => self.fold_finished(*status),
+            Fact::LockTaken { environment, .. }
+            | Fact::DeployPrepared { environment, .. }
+            | Fact::DeployStarted { environment, .. }
+            | Fact::DeployEnded { environment, .. }
+            | Fact::Validated { environment, .. }
+            | Fact::RollbackStarted { environment, .. }
+            | Fact::RollbackEnded { environment, .. } => self.fold_environment(environment, fact),
+        }
+    }
+
+    /// Some states remember when they began; the fold itself must not depend on time.
+    fn stamp(&mut self, fact: &Fact, now: Timestamp) {
+        if let Fact::JobStarted { job, .. } = fact
+            && let Some(state) = self.jobs.iter_mut().find(|state| state.job == *job)
+        {
+            state.started_at = Some(now);
+        }
+    }
+
+    fn refresh_status(&mut self) {
+        if self.status.is_terminal() || self.plan_digest.is_none() {
+            return;
+        }
+        self.status = if self.environments.iter().any(|environment| environment.fence.is_some()) {
+            Status::Deploying
+        } else if self.jobs.iter().any(|state| state.job.stage == JobStage::Test && state.attempt > 0) {
+            Status::Testing
+        } else if self.jobs.iter().any(|state| state.attempt > 0) {
+            Status::Building
+        } else {
+            Status::Planning
+        };
+    }
+
+    fn before_plan(&self, fact: &'static str) -> Result<(), IllegalTransition> {
+        match self.status {
+            Status::Pending | Status::Ignored | Status::Rejected => Ok(()),
+            _ => Err(contradicts(fact, "the run has a plan")),
+        }
+    }
+
+    fn fold_planned(
+        &mut self,
+        pipeline: &PipelineName,
+        plan_digest: &str,
+        jobs: &[JobId],
+        environments: &[EnvironmentName],
+    ) -> Result<(), IllegalTransition> {
+        if let Some(pinned) = &self.plan_digest {
+            return if pinned == plan_digest {
+                Ok(())
+            } else {
+                Err(contradicts("planned", "another plan is pinned"))
+            };
+        }
+        self.before_plan("planned")?;
+        self.pipeline = Some(pipeline.clone());
+        self.plan_digest = Some(plan_digest.to_owned());
+        let waiting =
+            |job: &JobId| JobState { job: job.clone(), attempt: 0, build: None, started_at: None, end: None };
+        self.jobs = jobs.iter().map(waiting).collect();
+        self.environments = environments.iter().cloned().map(EnvironmentState::new).collect();
+        Ok(())
+    }
+
+    fn fold_job_started(&mut self, job: &JobId, attempt: u32, build: &str) -> Result<(), IllegalTransition> {
+        if job.stage == JobStage::Test && !self.stage_is_green(JobStage::Build) {
+            return Err(too_early("job_started", "every build job must have succeeded"));
+        }
+        let state = self.job_mut("job_started", job)?;
+        if attempt < state.attempt {
+            return Err(contradicts("job_started", "a later attempt of the job has started"));
+        }
+        if attempt == state.attempt {
+            let same = state.build.as_deref() == Some(build);
+            return if same {
+                Ok(())
+            } else {
+                Err(contradicts("job_started", "the attempt runs as another build"))
+            };
+        }
+        if attempt != state.attempt + 1 {
+            return Err(too_early("job_started", "the attempt before it must have ended"));
+        }
+        match &state.end {
+            None if state.attempt > 0 => {
+                return Err(too_early("job_started", "the attempt before it must have ended"));
+            }
+            Some(end) if !end.will_retry => return Err(contradicts("job_started", "the job is over")),
+            _ => {}
+        }
+        state.attempt = attempt;
+        state.build = Some(build.to_owned());
+        state.end = None;
+        Ok(())
+    }
+
+    fn fold_job_ended(&mut self, job: &JobId, attempt: u32, end: &JobEnd) -> Result<(), IllegalTransition> {
+        let state = self.job_mut("job_ended", job)?;
+        if attempt > state.attempt {
+            return Err(too_early("job_ended", "the attempt must have started"));
+        }
+        if attempt < state.attempt {
+            // The journal went on to a later attempt, so it has seen this one end.
+            return Ok(());
+        }
+        match &state.end {
+            Some(known) if known == end => Ok(()),
+            Some(_) => Err(contradicts("job_ended", "the attempt ended otherwise")),
+            None => {
+                state.end = Some(end.clone());
+                if !end.will_retry && self.cause.is_none() {
+                    self.cause.clone_from(&end.failure);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn fold_finished(&mut self, status: Status) -> Result<(), IllegalTransition> {
+        if self.status.is_terminal() {
+            return if self.status == status {
+                Ok(())
+            } else {
+                Err(IllegalTransition::Terminal { run: self.id, status: self.status })
+            };
+        }
+        match self.conclusion() {
+            Some(implied) if implied == status => {
+                self.status = status;
+                Ok(())
+            }
+            Some(implied) => {
+                Err(contradicts("finished", format!("the journal implies {implied}, not {status}")))
+            }
+            None => Err(too_early("finished", "some of the plan is neither done nor failed")),
+        }
+    }
+
+    fn fold_environment(&mut self, name: &EnvironmentName, fact: &Fact) -> Result<(), IllegalTransition> {
+        let jobs_green = self.plan_digest.is_some() && self.jobs.iter().all(JobState::has_succeeded);
+        let position = self.environments.iter().position(|state| state.name == *name);
+        let position =
+            position.ok_or_else(|| too_early("environment", format!("{name} must be in the plan")))?;
+        if !jobs_green {
+            return Err(too_early("environment", "every job must have succeeded"));
+        }
+        if !self.environments[..position].iter().all(EnvironmentState::is_live) {
+            return Err(too_early("environment", "every environment before it must be live"));
+        }
+        let cause = self.environments[position].fold(fact)?;
+        if self.cause.is_none() {
+            self.cause = cause;
+        }
+        Ok(())
+    }
+
+    fn job_mut(&mut self, fact: &'static str, job: &JobId) -> Result<&mut JobState, IllegalTransition> {
+        let missing = || too_early(fact, format!("{job} must be in the plan"));
+        self.jobs.iter_mut().find(|state| state.job == *job).ok_or_else(missing)
+    }
+}
+
+fn too_early(fact: &'static str, missing: impl Into<String>) -> IllegalTransition {
+    IllegalTransition::TooEarly { fact, missing: missing.into() }
+}
+
+fn contradicts(fact: &'static str, reason: impl Into<String>) -> IllegalTransition {
+    IllegalTransition::Contradicts { fact, reason: reason.into() }
+}

@@ -1,0 +1,141 @@
+//! Settling a build: read it back, record how it ended, answer the state that waits.
+
+use std::collections::BTreeMap;
+
+use super::{Settled, answer, load, try_record};
+use crate::contract::errors;
+use crate::fact::{Fact, JobEnd, JobId};
+use crate::ids::VariableName;
+use crate::messages;
+use crate::plan::JobPlan;
+use crate::ports::{Answer, Callbacks, Clock, Fault, Plans, ReadBuilds, ReadLogs, Runs, StopBuilds, Waits};
+use crate::run::{IllegalTransition, JobState};
+use crate::views::{BuildStatus, BuildView};
+use crate::wait::{Subject, Wait, Work};
+
+/// Log lines kept as evidence of a failed build.
+const EVIDENCE_LINES: usize = 20;
+
+/// Looks at the build that `wait` waits for.
+pub async fn settle_build<P>(ports: &P, wait: &Wait) -> Answer<Settled>
+where
+    P: Runs + Plans + Waits + ReadBuilds + StopBuilds + ReadLogs + Callbacks + Clock,
+{
+    let (Subject::Build(build), Work::Job { job, attempt }) = (&wait.subject, &wait.work) else {
+        return Err(Fault::Permanent("a wait on a build must be for a job".into()));
+    };
+    let run = load(ports, wait.run).await?;
+    let known = run.job(job).filter(|state| state.attempt == *attempt).and_then(|state| state.end.clone());
+    if let Some(end) = known {
+        return reply(ports, wait, &end).await;
+    }
+    let view = ports.build(build).await?;
+    let is_over = view.as_ref().is_none_or(|view| view.status != BuildStatus::InProgress);
+    if !is_over && ports.now() < wait.deadline {
+        return Ok(Settled::Waiting);
+    }
+    let plan = ports.plan(wait.run).await?;
+    let plan = plan.as_ref().and_then(|plan| plan.job(job.stage, &job.name));
+    let plan =
+        plan.ok_or_else(|| Fault::Permanent(format!("the plan of run {} has no job {job}", wait.run)))?;
+    let end = match view {
+        Some(view) if is_over => ended(ports, plan, job, *attempt, &view).await?,
+        Some(view) => {
+            ports.stop_build(build).await?;
+            let failure = Some(messages::build_overdue(job));
+            JobEnd {
+                failure,
+                will_retry: false,
+                tests: None,
+                outputs: BTreeMap::new(),
+                ..times_and_log(&view)
+            }
+        }
+        None => JobEnd {
+            failure: Some(messages::build_unknown(job, build)),
+            will_retry: false,
+            outputs: BTreeMap::new(),
+            tests: None,
+            started_at: None,
+            ended_at: None,
+            log: None,
+        },
+    };
+    let fact = Fact::JobEnded { job: job.clone(), attempt: *attempt, end: end.clone() };
+    match try_record(ports, wait.run, fact).await? {
+        Ok(run) => {
+            // Another settler may have been first; its word is the run's.
+            let end = run.job(job).and_then(|state| state.end.clone()).unwrap_or(end);
+            reply(ports, wait, &end).await
+        }
+        Err(IllegalTransition::TooEarly { .. }) => Ok(Settled::Waiting),
+        Err(IllegalTransition::Contradicts { .. } | IllegalTransition::Terminal { .. }) => {
+            answer(ports, wait, Some((errors::JOB_FAILED, "the run has moved on without this build"))).await
+        }
+    }
+}
+
+async fn reply<P: Callbacks + Waits>(ports: &P, wait: &Wait, end: &JobEnd) -> Answer<Settled> {
+    match &end.failure {
+        None => answer(ports, wait, None).await,
+        Some(cause) if end.will_retry => answer(ports, wait, Some((errors::JOB_RETRY, &cause.summary))).await,
+        Some(cause) => answer(ports, wait, Some((errors::JOB_FAILED, &cause.summary))).await,
+    }
+}
+
+async fn ended(
+    ports: &impl ReadLogs,
+    plan: &JobPlan,
+    job: &JobId,
+    attempt: u32,
+    view: &BuildView,
+) -> Answer<JobEnd> {
+    let outputs = promised_outputs(plan, view);
+    let failure = if view.status == BuildStatus::Succeeded {
+        let missing: Vec<&VariableName> =
+            plan.outputs.iter().filter(|name| !outputs.contains_key(*name)).collect();
+        (!missing.is_empty()).then(|| messages::outputs_missing(job, &missing))
+    } else {
+        let log = match &view.log {
+            Some(log) => ports.log_tail(log, EVIDENCE_LINES).await?,
+            None => Vec::new(),
+        };
+        Some(messages::build_failed(job, view, log))
+    };
+    // A build that someone stopped must not come back by itself.
+    let may_retry = view.status != BuildStatus::Stopped && attempt <= u32::from(plan.retries);
+    Ok(JobEnd {
+        will_retry: failure.is_some() && may_retry,
+        failure,
+        outputs,
+        tests: view.tests.clone(),
+        ..times_and_log(view)
+    })
+}
+
+fn promised_outputs(plan: &JobPlan, view: &BuildView) -> BTreeMap<VariableName, String> {
+    let value = |name: &VariableName| view.exported.get(name.as_str()).filter(|value| !value.is_empty());
+    plan.outputs
+        .iter()
+        .filter_map(|name| Some((name.clone(), crate::fact::bounded(value(name)?, 2_048))))
+        .collect()
+}
+
+fn times_and_log(view: &BuildView) -> JobEnd {
+    JobEnd {
+        failure: None,
+        will_retry: false,
+        outputs: BTreeMap::new(),
+        tests: None,
+        started_at: view.started_at,
+        ended_at: view.ended_at,
+        log: view.log.clone(),
+    }
+}
+
+impl JobState {
+    /// The attempt that a start of this job would be: the running one, or the one after a retryable end.
+    pub fn next_attempt(&self) -> u32 {
+        if self.is_running() { self.attempt } else { self.attempt + 1 }
+    }
+}

@@ -1,0 +1,192 @@
+//! Settling a service: what a deploy or a rollback came to, by the service's own account.
+
+use super::{Settled, answer, load, record};
+use crate::contract::errors;
+use crate::fact::{DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner, Rollout};
+use crate::ids::EnvironmentName;
+use crate::messages;
+use crate::ports::{Answer, Callbacks, Clock, Fault, ReadServices, Runs, Waits, Written};
+use crate::rollout::{Progress, deploy_failure, judge_deploy, judge_rollback, telling_container};
+use crate::run::{EnvironmentState, Run};
+use crate::views::ServiceView;
+use crate::wait::{Wait, Work};
+
+/// Opens a wait on a service. One that another run has left behind, answered but not closed, makes way; one
+/// whose work goes on is a conflict.
+pub async fn open_on_service<P>(ports: &P, wait: &Wait) -> Answer<Written>
+where
+    P: Runs + Waits + ReadServices + Callbacks + Clock,
+{
+    if ports.open(wait).await? == Written::Stored {
+        return Ok(Written::Stored);
+    }
+    if let Some(left) = ports.find(&wait.subject).await? {
+        if load(ports, left.run).await?.status.is_terminal() {
+            ports.close(&left).await?;
+        } else if settle_service(ports, &left).await? == Settled::Waiting {
+            return Ok(Written::Conflict);
+        }
+    }
+    ports.open(wait).await
+}
+
+/// Looks at the service that `wait` waits for.
+pub async fn settle_service<P>(ports: &P, wait: &Wait) -> Answer<Settled>
+where
+    P: Runs + Waits + ReadServices + Callbacks + Clock,
+{
+    let run = load(ports, wait.run).await?;
+    match &wait.work {
+        Work::Deploy(environment) => settle_deploy(ports, wait, &run, environment).await,
+        Work::Rollback(environment) => settle_rollback(ports, wait, &run, environment).await,
+        Work::Job { .. } | Work::Acquire(_) => {
+            Err(Fault::Permanent("a wait on a service must be for a deploy".into()))
+        }
+    }
+}
+
+async fn settle_deploy<P>(ports: &P, wait: &Wait, run: &Run, environment: &EnvironmentName) -> Answer<Settled>
+where
+    P: Runs + Waits + ReadServices + Callbacks + Clock,
+{
+    let state = state_of(run, environment)?;
+    if let Some(verdict) = &state.deploy {
+        return reply(ports, wait, verdict.failure.as_ref()).await;
+    }
+    let (Some(rollout), Some(deployment)) = (&state.rollout, &state.deployment) else {
+        // The deploy function is between two steps; its own retry goes on, unless it never comes.
+        if ports.now() < wait.deadline {
+            return Ok(Settled::Waiting);
+        }
+        return answer(
+            ports,
+            wait,
+            Some((errors::DEPLOY_FAILED, "the deploy was prepared, but never started")),
+        )
+        .await;
+    };
+    let (failure, ended_at) = match seen(ports, rollout).await? {
+        None => (Some(refusal(environment, &messages::no_service(&rollout.cluster, &rollout.service))), None),
+        Some(service) => match judge_deploy(rollout, deployment, &service, ports.now(), wait.deadline) {
+            Progress::Moving => return Ok(Settled::Waiting),
+            Progress::Serving { ended_at } => (None, ended_at),
+            Progress::Lost { kind, reason } => {
+                (Some(explain(ports, rollout, environment, kind, &reason).await?), None)
+            }
+        },
+    };
+    let fact = Fact::DeployEnded { environment: environment.clone(), failure: failure.clone(), ended_at };
+    record(ports, run.id, fact).await?;
+    reply(ports, wait, failure.as_ref()).await
+}
+
+async fn settle_rollback<P>(
+    ports: &P,
+    wait: &Wait,
+    run: &Run,
+    environment: &EnvironmentName,
+) -> Answer<Settled>
+where
+    P: Runs + Waits + ReadServices + Callbacks + Clock,
+{
+    let state = state_of(run, environment)?;
+    if state.rollback_outcome().is_some() {
+        return answer(ports, wait, None).await;
+    }
+    let started = state.rollback.as_ref().and_then(|rollback| rollback.deployment.as_ref());
+    let (Some(rollout), Some((deployment, by))) = (&state.rollout, started) else {
+        return if ports.now() < wait.deadline {
+            Ok(Settled::Waiting)
+        } else {
+            let failed = RollbackOutcome::Failed {
+                cause: messages::rollback_failed(environment, "it was decided, but never started"),
+            };
+            record(ports, run.id, Fact::RollbackEnded { environment: environment.clone(), outcome: failed })
+                .await?;
+            answer(ports, wait, None).await
+        };
+    };
+    let outcome = match seen(ports, rollout).await? {
+        None => failed(environment, "the service is gone"),
+        Some(service) => match judge_rollback(deployment, &service, ports.now(), wait.deadline) {
+            Progress::Moving => return Ok(Settled::Waiting),
+            Progress::Serving { .. } => RollbackOutcome::Restored { by: *by },
+            Progress::Lost { reason, .. } => without_baseline_tasks(environment, *by, &reason),
+        },
+    };
+    record(ports, run.id, Fact::RollbackEnded { environment: environment.clone(), outcome }).await?;
+    answer(ports, wait, None).await
+}
+
+fn without_baseline_tasks(environment: &EnvironmentName, by: RollbackOwner, reason: &str) -> RollbackOutcome {
+    let reason = if reason.is_empty() { "the service gave no reason" } else { reason };
+    let who = match by {
+        RollbackOwner::Pushway => "the deployment that brings it back did not complete",
+        RollbackOwner::Service => "the service's own rollback did not complete",
+    };
+    failed(environment, &format!("{who}: {reason}"))
+}
+
+fn failed(environment: &EnvironmentName, reason: &str) -> RollbackOutcome {
+    RollbackOutcome::Failed { cause: messages::rollback_failed(environment, reason) }
+}
+
+/// Records that a deploy could not begin, and answers for it.
+pub async fn record_deploy_failure<P>(
+    ports: &P,
+    run: &Run,
+    environment: &EnvironmentName,
+    reason: &str,
+) -> Answer<DeployFailure>
+where
+    P: Runs + Clock,
+{
+    let failure = refusal(environment, reason);
+    let fact = Fact::DeployEnded {
+        environment: environment.clone(),
+        failure: Some(failure.clone()),
+        ended_at: None,
+    };
+    record(ports, run.id, fact).await?;
+    Ok(failure)
+}
+
+fn refusal(environment: &EnvironmentName, reason: &str) -> DeployFailure {
+    deploy_failure(environment, DeployFailureKind::Refused, reason, "", &[], &[])
+}
+
+async fn explain(
+    ports: &impl ReadServices,
+    rollout: &Rollout,
+    environment: &EnvironmentName,
+    kind: DeployFailureKind,
+    reason: &str,
+) -> Answer<DeployFailure> {
+    let tasks = ports.tasks(&rollout.cluster, &rollout.service).await?;
+    // Evidence is welcome, but a log that can't be read must not hold the verdict back.
+    let log = match telling_container(&rollout.task_definition, &tasks) {
+        Some((task, container)) => ports.task_log(task, container).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Ok(deploy_failure(environment, kind, reason, &rollout.task_definition, &tasks, &log))
+}
+
+async fn reply<P: Callbacks + Waits>(
+    ports: &P,
+    wait: &Wait,
+    failure: Option<&DeployFailure>,
+) -> Answer<Settled> {
+    match failure {
+        None => answer(ports, wait, None).await,
+        Some(failure) => answer(ports, wait, Some((errors::DEPLOY_FAILED, &failure.cause.summary))).await,
+    }
+}
+
+async fn seen(ports: &impl ReadServices, rollout: &Rollout) -> Answer<Option<ServiceView>> {
+    ports.service(&rollout.cluster, &rollout.service).await
+}
+
+fn state_of<'a>(run: &'a Run, environment: &EnvironmentName) -> Answer<&'a EnvironmentState> {
+    let missing = || Fault::Permanent(format!("run {} has no environment {environment}", run.id));
+    run.environment(environment).ok_or_else(missing)
+}

@@ -1,0 +1,60 @@
+//! The ports of the container orchestrator over `ecs.rs`.
+//!
+//! A service is found by its name or its ARN, as ECS does it.
+
+use std::collections::BTreeMap;
+
+use super::World;
+use crate::ids::{ImageDigestRef, RunId};
+use crate::ports::{Answer, Fault, MoveServices, ReadServices};
+use crate::views::{ServiceView, TaskView};
+
+impl ReadServices for World {
+    async fn service(&self, cluster: &str, service: &str) -> Answer<Option<ServiceView>> {
+        self.call("service", service, |state| {
+            let definitions = state.ecs.definitions.clone();
+            let service = state.ecs.find_mut(cluster, service);
+            Ok(service.map(|service| service.view(&definitions)))
+        })
+        .await
+    }
+
+    async fn tasks(&self, cluster: &str, service: &str) -> Answer<Vec<TaskView>> {
+        self.call("tasks", service, |state| {
+            let service = state.ecs.find_mut(cluster, service);
+            Ok(service.map(|service| service.tasks.clone()).unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn task_log(&self, task: &TaskView, container: &str) -> Answer<Vec<String>> {
+        self.call("task_log", container, |_| Ok(vec![format!("{container} of {} began", task.arn)])).await
+    }
+}
+
+impl MoveServices for World {
+    async fn register(
+        &self,
+        id: RunId,
+        base: &str,
+        images: &BTreeMap<String, ImageDigestRef>,
+    ) -> Answer<String> {
+        self.call("register", id, |state| {
+            let known = state.ecs.definitions.get(base).cloned();
+            let mut all =
+                known.ok_or_else(|| Fault::Permanent(format!("there is no task definition {base}")))?;
+            all.extend(images.clone());
+            Ok(state.ecs.define("pushway", all))
+        })
+        .await
+    }
+
+    async fn move_service(&self, cluster: &str, service: &str, definition: &str) -> Answer<String> {
+        self.call("move_service", definition, |state| {
+            let now = state.now;
+            let moved = state.ecs.move_to(cluster, service, definition, "pushway", now);
+            moved.ok_or_else(|| Fault::Permanent(format!("there is no service {service:?} in {cluster:?}")))
+        })
+        .await
+    }
+}

@@ -1,0 +1,200 @@
+//! What ports show of the world: builds, services, tasks, logs, as far as decisions need them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::fact::{JobId, LogPointer, TestSummary};
+use crate::ids::{CommitSha, Digest, RunId};
+use crate::plan::JobPlan;
+
+/// What a build is started with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuildRequest {
+    /// The run it is for.
+    pub run: RunId,
+    /// The job it is for.
+    pub job: JobId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The job as planned.
+    pub plan: JobPlan,
+    /// The commit to build.
+    pub commit: CommitSha,
+    /// Where the source comes from.
+    pub checkout: Checkout,
+    /// Variables that Pushway adds: outputs of the build stage, names of the run.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// How a build gets its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checkout {
+    /// `CodeBuild` fetches it from GitHub.
+    Github {
+        /// The clone URL.
+        url: String,
+    },
+    /// `CodeBuild` fetches it from `CodeCommit`.
+    Codecommit {
+        /// The clone URL.
+        url: String,
+    },
+    /// The build's first command clones it; the buildspec is given inline, since there is no source to
+    /// take it from.
+    Clone {
+        /// The clone URL.
+        url: String,
+        /// The buildspec's text, as the delivery carried it.
+        buildspec: String,
+    },
+}
+
+/// A build as `CodeBuild` tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuildView {
+    /// The run it was started for, by the variable that Pushway set; a build without one is not ours.
+    pub run: Option<RunId>,
+    /// Where it stands.
+    pub status: BuildStatus,
+    /// The phase it is in or ended in, as `CodeBuild` names it.
+    pub phase: String,
+    /// Name and message of the phase that failed.
+    pub failed_phase: Option<(String, String)>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The variables it exported.
+    pub exported: BTreeMap<String, String>,
+    /// Its test reports, added up.
+    pub tests: Option<TestSummary>,
+    /// Where its log lies.
+    pub log: Option<LogPointer>,
+}
+
+/// `CodeBuild`'s build statuses (`BatchGetBuilds`, `buildStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildStatus {
+    /// Queued or running.
+    InProgress,
+    /// Every phase succeeded.
+    Succeeded,
+    /// A phase failed.
+    Failed,
+    /// `CodeBuild` itself failed.
+    Fault,
+    /// It ran into its timeout, queued or running.
+    TimedOut,
+    /// Someone stopped it.
+    Stopped,
+}
+
+/// A service as its orchestrator tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceView {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether it takes deployments (ECS: `ACTIVE`).
+    pub is_active: bool,
+    /// How many tasks it wants.
+    pub desired: u32,
+    /// Containers of the current task definition, by name.
+    pub containers: Vec<String>,
+    /// Its rollouts, the primary one first.
+    pub rollouts: Vec<RolloutView>,
+    /// Its latest messages, newest first, at most 10.
+    pub messages: Vec<String>,
+}
+
+impl ServiceView {
+    /// The rollout that the service moves to or serves from.
+    pub fn primary(&self) -> Option<&RolloutView> {
+        self.rollouts.iter().find(|rollout| rollout.is_primary)
+    }
+}
+
+/// One deployment of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutView {
+    /// Its id (`ecs-svc/…`).
+    pub id: String,
+    /// Whether it is the one the service moves to.
+    pub is_primary: bool,
+    /// How far it is.
+    pub state: RolloutState,
+    /// The service's own words for the state.
+    pub reason: String,
+    /// ARN of the task definition revision it brings.
+    pub task_definition: String,
+    /// Tasks wanted.
+    pub desired: u32,
+    /// Tasks running.
+    pub running: u32,
+    /// Tasks that failed to start or to stay healthy.
+    pub failed: u32,
+    /// When it last changed.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// `rolloutState` of an ECS deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutState {
+    /// Under way.
+    InProgress,
+    /// Reached a steady state.
+    Completed,
+    /// Given up by the circuit breaker or an alarm.
+    Failed,
+}
+
+/// A task of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskView {
+    /// Its ARN.
+    pub arn: String,
+    /// ARN of the revision it runs.
+    pub task_definition: String,
+    /// Whether it runs (ECS: `RUNNING`).
+    pub is_running: bool,
+    /// Whether it has stopped.
+    pub is_stopped: bool,
+    /// Why it stopped.
+    pub stopped_reason: String,
+    /// Its containers.
+    pub containers: Vec<ContainerView>,
+}
+
+/// A container of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerView {
+    /// Its name.
+    pub name: String,
+    /// The digest of the image it runs, once pulled.
+    pub digest: Option<Digest>,
+    /// Its exit code, once exited.
+    pub exit_code: Option<i32>,
+    /// Why it could not start or was stopped.
+    pub reason: String,
+    /// Whether its health check says it is sick.
+    pub is_unhealthy: bool,
+}
+
+/// A page of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// Lines, oldest first.
+    pub lines: Vec<LogLine>,
+    /// Where the next page begins; equal to the cursor given where nothing is new.
+    pub next: Option<String>,
+}
+
+/// A line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Timestamp,
+    /// What it says, as it came.
+    pub text: String,
+}

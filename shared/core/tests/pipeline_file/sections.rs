@@ -1,0 +1,261 @@
+//! What a person reads after a mistake in a trigger, a job or an environment.
+
+use super::{changed, problems};
+
+#[test]
+fn an_expression_names_a_job_that_exists() {
+    insta::assert_snapshot!(problems(&changed("${build.image.IMAGE}", "${build.imgae.IMAGE}")), @r#"
+    pushway.yml:24:24: `build` has no job `imgae`
+    24 |         images: { web: "${build.imgae.IMAGE}" }
+       |                        ^
+    hint: did you mean `image`?
+    "#);
+}
+
+#[test]
+fn an_output_is_declared_by_its_job() {
+    insta::assert_snapshot!(problems(&changed("[IMAGE]", "[DIGEST]")), @r#"
+    pushway.yml:24:24: the job `image` does not declare the output `IMAGE`
+    24 |         images: { web: "${build.image.IMAGE}" }
+       |                        ^
+    hint: add `IMAGE` to `outputs` of the job, and export it in its buildspec
+
+    pushway.yml:39:58: the job `image` does not declare the output `IMAGE`
+    39 |       ecs: { cluster: demo, service: web, images: { web: "${build.image.IMAGE}" } }
+       |                                                          ^
+    hint: add `IMAGE` to `outputs` of the job, and export it in its buildspec
+    "#);
+}
+
+#[test]
+fn an_expression_is_one_of_the_closed_list() {
+    insta::assert_snapshot!(problems(&changed("\"${build.image.IMAGE}\"", "\"${build.image.IMAGE}-x\"")), @r#"
+    pushway.yml:24:24: `${build.image.IMAGE}-x` is not an expression that Pushway knows
+    24 |         images: { web: "${build.image.IMAGE}-x" }
+       |                        ^
+    hint: write ${build.<job>.<OUTPUT>} and nothing around it
+    "#);
+}
+
+#[test]
+fn an_image_comes_from_the_build_stage() {
+    insta::assert_snapshot!(problems(&changed("${build.image.IMAGE}", "${test.unit.IMAGE}")), @r#"
+    pushway.yml:24:24: an image must come from the build stage, not from `test`
+    24 |         images: { web: "${test.unit.IMAGE}" }
+       |                        ^
+    hint: what was tested is what is deployed: let a job of `build` export it, ${build.<job>.<OUTPUT>}
+    "#);
+}
+
+#[test]
+fn an_image_by_tag_is_refused_with_the_reason() {
+    insta::assert_snapshot!(problems(&changed("\"${build.image.IMAGE}\"", "web:latest")), @r"
+    pushway.yml:24:24: the image `web:latest` is not fixed by a digest
+    24 |         images: { web: web:latest }
+       |                        ^
+    hint: a tag can move between test and deploy: write ${build.<job>.<OUTPUT>}, or repository@sha256:<digest>
+    ");
+}
+
+#[test]
+fn expressions_elsewhere_are_refused() {
+    insta::assert_snapshot!(problems(&changed("REGION: \"eu\"", "REGION: \"${build.image.IMAGE}\"")), @r#"
+    pushway.yml:5:33: `REGION` holds an expression, but expressions are only replaced in `images`
+    5 | env: { LOG_LEVEL: info, REGION: "${build.image.IMAGE}" }
+      |                                 ^
+    hint: write the value itself; a job passes a value on through `outputs`
+    "#);
+}
+
+#[test]
+fn two_environments_cannot_share_a_name() {
+    insta::assert_snapshot!(problems(&changed("name: production", "name: staging")), @r"
+    pushway.yml:37:11: the environment `staging` is already defined in line 19
+    37 |   - name: staging
+       |           ^
+    hint: give each environment a name of its own
+    ");
+}
+
+#[test]
+fn keys_of_later_versions_say_so() {
+    insta::assert_snapshot!(problems(&changed("    on_failure: hold", "    approval: { required: 1 }\n    watch: { for: 5m }")), @r"
+    pushway.yml:36:5: `approval` is not supported by this version of Pushway; remove it
+    36 |     approval: { required: 1 }
+       |     ^
+    hint: without it this environment is deployed to without asking anyone
+
+    pushway.yml:37:5: `watch` is not supported by this version of Pushway; remove it
+    37 |     watch: { for: 5m }
+       |     ^
+    hint: `validate` checks the environment once, right after the deploy
+    ");
+}
+
+#[test]
+fn targets_and_strategies_of_later_versions_say_so() {
+    insta::assert_snapshot!(problems(&changed("strategy: rolling", "strategy: canary")), @r"
+    pushway.yml:25:19: `canary` is not supported by this version of Pushway; remove it
+    25 |         strategy: canary
+       |                   ^
+    hint: `rolling` is the only strategy
+    ");
+}
+
+#[test]
+fn targets_of_later_versions_say_so() {
+    insta::assert_snapshot!(problems(&changed("      ecs: { cluster: demo, service: web, images", "      lambda: { function: web, images")), @r#"
+    pushway.yml:39:7: `lambda` is not supported by this version of Pushway; remove it
+    39 |       lambda: { function: web, images: { web: "${build.image.IMAGE}" } }
+       |       ^
+    hint: `ecs` is the only target
+    "#);
+}
+
+#[test]
+fn triggers_of_later_versions_say_so() {
+    insta::assert_snapshot!(problems(&changed("tags: [\"v*\"] }", "paths: [\"web/**\"] }\n  schedule: []")), @r#"
+    pushway.yml:4:59: `paths` is not supported by this version of Pushway; remove it
+    4 |   push: { branches: [main, "release/**", "!release/old"], paths: ["web/**"] }
+      |                                                           ^
+    hint: every push to a matching branch or tag starts a run
+
+    pushway.yml:5:3: `schedule` is not supported by this version of Pushway; remove it
+    5 |   schedule: []
+      |   ^
+    hint: only `push` starts runs
+    "#);
+}
+
+#[test]
+fn a_pattern_is_checked() {
+    insta::assert_snapshot!(problems(&changed("branches: [main,", "branches: [\"[a\", refs/heads/main,")), @r#"
+    pushway.yml:4:22: `[a` is not a valid pattern: unclosed character class; missing ']'
+    4 |   push: { branches: ["[a", refs/heads/main, "release/**", "!release/old"], tags: ["v*"] }
+      |                      ^
+    hint: `*` matches within a part of the name, `**` across parts, `{a,b}` either
+
+    pushway.yml:4:28: the pattern `refs/heads/main` begins with `refs/`, but patterns are compared with the short name
+    4 |   push: { branches: ["[a", refs/heads/main, "release/**", "!release/old"], tags: ["v*"] }
+      |                            ^
+    hint: write main, not refs/heads/main
+    "#);
+}
+
+#[test]
+fn exclusions_alone_match_nothing() {
+    insta::assert_snapshot!(problems(&changed("tags: [\"v*\"]", "tags: [\"!v*\"]")), @r#"
+    pushway.yml:4:65: every pattern excludes, so nothing can match
+    4 |   push: { branches: [main, "release/**", "!release/old"], tags: ["!v*"] }
+      |                                                                 ^
+    hint: put an including pattern first: ["**", "!wip/**"]
+    "#);
+}
+
+#[test]
+fn a_push_without_refs_is_refused() {
+    insta::assert_snapshot!(problems(&changed("{ branches: [main, \"release/**\", \"!release/old\"], tags: [\"v*\"] }", "{}")), @r"
+    pushway.yml:4:9: `push` names neither branches nor tags
+    4 |   push: {}
+      |         ^
+    hint: say which pushes count: push: {branches: [main]}
+    ");
+}
+
+#[test]
+fn reserved_names_are_refused() {
+    insta::assert_snapshot!(problems(&changed("REGION:", "AWS_REGION:")), @r#"
+    pushway.yml:5:25: the variable name `AWS_REGION` is reserved
+    5 | env: { LOG_LEVEL: info, AWS_REGION: "eu" }
+      |                         ^
+    hint: names that begin with AWS_, CODEBUILD_ or PUSHWAY_ are set by the build itself; choose another
+    "#);
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    insta::assert_snapshot!(problems(&changed("ssm:/web/key", "hunter2-is-the-key")), @r#"
+    pushway.yml:14:50: this is not a reference to a secret
+    14 |     secrets: { TOKEN: "secretsmanager:npm", KEY: …
+       |                                                  ^
+    hint: write secretsmanager:<name>, secretsmanager:<name>:<json key> or ssm:<name>; if a real secret stood here, replace it with a new one now
+    "#);
+}
+
+#[test]
+fn a_variable_is_not_also_a_secret() {
+    insta::assert_snapshot!(problems(&changed("TOKEN:", "LOG_LEVEL:")), @r#"
+    pushway.yml:14:16: `LOG_LEVEL` is set both in `env` and in `secrets`
+    14 |     secrets: { LOG_LEVEL: "secretsmanager:npm", KEY: "ssm:/web/key" }
+       |                ^
+    hint: keep one of the two; `env` of the pipeline counts for every job
+    "#);
+}
+
+#[test]
+fn a_check_has_an_address_of_the_web() {
+    insta::assert_snapshot!(problems(&changed("https://staging.example.com/healthz", "file:///etc/passwd")), @r"
+    pushway.yml:29:16: `url` has the scheme `file`
+    29 |           url: file:///etc/passwd
+       |                ^
+    hint: only http and https can be checked
+    ");
+}
+
+#[test]
+fn a_check_holds_no_password() {
+    insta::assert_snapshot!(problems(&changed("https://staging", "https://admin:hunter2@staging")), @r"
+    pushway.yml:29:16: `url` holds a user name or password
+    29 |           url: …
+       |                ^
+    hint: use an address that answers a health check without them
+    ");
+}
+
+#[test]
+fn a_check_ends_in_time() {
+    insta::assert_snapshot!(problems(&changed("attempts: 20", "attempts: 400")), @r"
+    pushway.yml:28:7: the checks can take 4800s together, and at most 12m are allowed
+    28 |       - http:
+       |       ^
+    hint: lower `attempts`, `interval` or `timeout`: a check takes attempts × (interval + timeout)
+    ");
+}
+
+#[test]
+fn a_check_cannot_need_more_than_it_tries() {
+    insta::assert_snapshot!(problems(&changed("need: 5", "need: 50")), @r"
+    pushway.yml:33:17: `need` is 50, but there are only 20 attempts
+    33 |           need: 50
+       |                 ^
+    hint: raise `attempts` or lower `need`
+    ");
+}
+
+#[test]
+fn a_status_is_one_of_http() {
+    insta::assert_snapshot!(problems(&changed("status: 204", "status: 600")), @r"
+    pushway.yml:30:19: `status` is 600
+    30 |           status: 600
+       |                   ^
+    hint: give a number from 100 to 599
+    ");
+}
+
+#[test]
+fn a_pipeline_does_something() {
+    insta::assert_snapshot!(problems("version: 1\npipeline: web\non: { push: { tags: ['*'] } }\n"), @r"
+    pushway.yml:1:1: the pipeline does nothing
+    hint: add a job under `build` or `test`, or an entry under `environments`
+    ");
+}
+
+#[test]
+fn the_version_is_one_that_is_known() {
+    insta::assert_snapshot!(problems(&changed("version: 1", "version: 2")), @r"
+    pushway.yml:1:10: version 2 of the file format is not known to this version of Pushway
+    1 | version: 2
+      |          ^
+    hint: write `version: 1`
+    ");
+}

@@ -1,0 +1,280 @@
+//! A function's role grants the actions of its ports, and nothing else (rows A38 to A41).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pushway_tests::repository::{entries, many, pascal, resources, sources, template, text, texts};
+use serde_json::Value;
+
+/// The actions behind each port. A transaction needs the actions of its items (`DynamoDB` Developer Guide,
+/// "IAM with `DynamoDB` transactions").
+const PORTS: &[(&str, &[&str])] = &[
+    ("Callbacks", &["states:SendTaskFailure", "states:SendTaskSuccess"]),
+    ("Clock", &[]),
+    ("Deliveries", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    ("Environments", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    // Only CodeCommit's heads are asked for by a function; a forge of another kind would need its token.
+    ("Heads", &["codecommit:GetBranch", "codecommit:GetCommit", "codecommit:GetFolder"]),
+    ("Heartbeats", &["states:SendTaskHeartbeat"]),
+    ("History", &["dynamodb:Query"]),
+    ("Hooks", &["dynamodb:GetItem"]),
+    (
+        "MoveServices",
+        &[
+            "ecs:DescribeServices",
+            "ecs:DescribeTaskDefinition",
+            "ecs:RegisterTaskDefinition",
+            "ecs:TagResource",
+            "ecs:UpdateService",
+            "iam:PassRole",
+        ],
+    ),
+    ("Overdue", &["dynamodb:GetItem", "dynamodb:Query"]),
+    ("Plans", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    ("Probes", &[]),
+    ("Random", &[]),
+    ("ReadBuilds", &["codebuild:BatchGetBuilds", "codebuild:BatchGetReports", "codebuild:DescribeTestCases"]),
+    ("ReadExecutions", &["states:DescribeExecution"]),
+    ("ReadLogs", &["logs:GetLogEvents"]),
+    ("ReadRuns", &["dynamodb:GetItem"]),
+    (
+        "ReadServices",
+        &[
+            "ecs:DescribeServices",
+            "ecs:DescribeTaskDefinition",
+            "ecs:DescribeTasks",
+            "ecs:ListTasks",
+            "logs:GetLogEvents",
+        ],
+    ),
+    // A private file takes the hook's token; a plain git server's file lies in the table.
+    ("RepositoryFiles", &["codecommit:GetFile", "dynamodb:GetItem", "secretsmanager:GetSecretValue"]),
+    ("Runs", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    ("Secrets", &["secretsmanager:GetSecretValue"]),
+    ("StartBuilds", &["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild"]),
+    ("StartExecutions", &["states:StartExecution"]),
+    ("StopBuilds", &["codebuild:StopBuild"]),
+    ("Waits", &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
+];
+
+/// What every function may: its log and its traces.
+const BASICS: &[&str] =
+    &["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+
+/// What a function may whose failed events are kept.
+const ON_FAILURE: &str = "sqs:SendMessage";
+
+/// Actions that know no resources, or none that is known beforehand.
+const ANY_RESOURCE: &[&str] = &[
+    "ecr:DescribeRepositories",
+    "ecr:GetAuthorizationToken",
+    "ecs:DescribeTaskDefinition",
+    "ecs:ListTasks",
+    "ecs:RegisterTaskDefinition",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "states:SendTaskFailure",
+    "states:SendTaskHeartbeat",
+    "states:SendTaskSuccess",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+];
+
+/// The ports in the bounds of a function's `handle`.
+fn ports(name: &str) -> BTreeSet<String> {
+    let source = text(format!("functions/{name}/src/lib.rs"));
+    let (_, handle) =
+        source.split_once("pub async fn handle<P>").unwrap_or_else(|| panic!("{name}: no handle<P>"));
+    let (head, _) = handle.split_once("\n{").unwrap_or_else(|| panic!("{name}: handle has no body"));
+    let (_, bounds) = head.split_once("P:").unwrap_or_else(|| panic!("{name}: handle has no bounds"));
+    bounds.split('+').map(|port| port.trim().trim_end_matches(',').to_owned()).collect()
+}
+
+fn actions_of(port: &str) -> &'static [&'static str] {
+    PORTS.iter().find(|(name, _)| *name == port).unwrap_or_else(|| panic!("what does port {port} take?")).1
+}
+
+/// The statements of a role: its own and those of managed policies of this template.
+fn statements<'t>(template: &'t Value, role: &'t Value) -> Vec<&'t Value> {
+    let managed = many(&role["ManagedPolicyArns"]).into_iter().map(|arn| {
+        let id = arn["Ref"].as_str().expect("managed policies are this template's own");
+        &template["Resources"][id]["Properties"]["PolicyDocument"]
+    });
+    let own = many(&role["Policies"]).into_iter().map(|policy| &policy["PolicyDocument"]);
+    own.chain(managed).flat_map(|document| many(&document["Statement"])).collect()
+}
+
+fn granted<'t>(statements: &[&'t Value]) -> BTreeSet<&'t str> {
+    let allows = statements.iter().filter(|statement| statement["Effect"] == "Allow");
+    allows.flat_map(|statement| texts(&statement["Action"])).collect()
+}
+
+fn roles(template: &Value) -> BTreeMap<&str, &Value> {
+    resources(template, "AWS::IAM::Role").into_iter().collect()
+}
+
+#[test]
+fn a_role_grants_what_its_functions_ports_take() {
+    let template = template();
+    let roles = roles(&template);
+    for name in entries("functions") {
+        let mut wanted: BTreeSet<&str> =
+            ports(&name).iter().flat_map(|port| actions_of(port)).copied().collect();
+        wanted.extend(BASICS);
+        let function = &template["Resources"][pascal(&name) + "Function"]["Properties"];
+        if function.get("EventInvokeConfig").is_some() {
+            wanted.insert(ON_FAILURE);
+        }
+        let role = roles[(pascal(&name) + "Role").as_str()];
+        assert_eq!(
+            granted(&statements(&template, role)),
+            wanted,
+            "role of {name} and its ports {:?}",
+            ports(&name)
+        );
+    }
+}
+
+#[test]
+fn the_code_calls_what_ports_are_said_to_take() {
+    let source = sources("shared/aws/src");
+    // The one is what ECS asks for on behalf of a call, the other what tags in a call take.
+    let implied = ["iam:PassRole", "ecs:TagResource"];
+    let actions: BTreeSet<&str> = PORTS.iter().flat_map(|(_, actions)| *actions).copied().collect();
+    for action in actions.iter().filter(|action| !implied.contains(action)) {
+        let (_, operation) = action.split_once(':').expect("an action has a service");
+        let call = operation.chars().fold(String::new(), |name, c| match c {
+            'A'..='Z' if !name.is_empty() => format!("{name}_{}", c.to_ascii_lowercase()),
+            c => format!("{name}{}", c.to_ascii_lowercase()),
+        });
+        assert!(
+            source.contains(&format!(".{call}(")) || source.contains(operation),
+            "nothing in shared/aws calls {action}"
+        );
+    }
+}
+
+#[test]
+fn every_port_is_listed() {
+    let source = text("shared/core/src/ports.rs");
+    let declared: BTreeSet<&str> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub trait ")?.split_once(':').map(|(name, _)| name))
+        .collect();
+    assert_eq!(declared, PORTS.iter().map(|(name, _)| *name).collect());
+}
+
+#[test]
+fn a40_no_action_is_a_pattern_and_few_take_any_resource() {
+    let template = template();
+    for (id, role) in roles(&template) {
+        for statement in statements(&template, role) {
+            assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none(), "{id}");
+            for action in texts(&statement["Action"]) {
+                assert!(!action.contains('*'), "{id} grants the pattern {action}");
+                if texts(&statement["Resource"]).contains(&"*") {
+                    assert!(ANY_RESOURCE.contains(&action), "{id} grants {action} on everything");
+                }
+            }
+        }
+    }
+    for (id, policy) in resources(&template, "AWS::SQS::QueuePolicy") {
+        let actions =
+            many(&policy["PolicyDocument"]["Statement"]).into_iter().flat_map(|s| texts(&s["Action"]));
+        assert!(actions.into_iter().all(|action| !action.contains('*')), "{id}");
+    }
+}
+
+#[test]
+fn a40_roles_are_passed_to_tasks_only_and_by_name() {
+    let template = template();
+    let mut passing = 0;
+    for (id, role) in roles(&template) {
+        for statement in statements(&template, role) {
+            if texts(&statement["Action"]).contains(&"iam:PassRole") {
+                passing += 1;
+                let service = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
+                assert_eq!(texts(service), ["ecs-tasks.amazonaws.com"], "{id}");
+                assert_eq!(
+                    texts(&statement["Action"]),
+                    ["iam:PassRole"],
+                    "{id} passes roles under one condition"
+                );
+                assert_eq!(statement["Resource"]["Ref"], "TaskRoleArns", "{id}");
+            }
+        }
+    }
+    assert_eq!(passing, 2, "deploy and rollback");
+    let default = template["Parameters"]["TaskRoleArns"]["Default"].as_str().unwrap();
+    for arn in default.split(',') {
+        let (_, name) = arn.split_once(":role/").unwrap_or_else(|| panic!("{arn} is no role's"));
+        assert!(name.contains("Task") || name.contains("Execution"), "{arn} is any role's");
+    }
+}
+
+#[test]
+fn a40_a_build_may_nothing_of_pushway() {
+    let template = template();
+    let statements = statements(&template, roles(&template)["BuildRole"]);
+    let granted = granted(&statements);
+    for action in &granted {
+        let (service, operation) = action.split_once(':').unwrap();
+        let is_for_builds = match service {
+            "logs" | "ecr" => true,
+            "codebuild" => operation.contains("Report") || operation.starts_with("BatchPut"),
+            "codecommit" => operation == "GitPull",
+            "secretsmanager" => operation == "GetSecretValue",
+            "ssm" => operation == "GetParameters",
+            _ => false,
+        };
+        assert!(is_for_builds, "a build may {action}");
+    }
+    assert!(!["ecr:DeleteRepository", "ecr:BatchDeleteImage"].iter().any(|action| granted.contains(action)));
+    let denied =
+        statements.iter().find(|statement| statement["Effect"] == "Deny").expect("signing keys are denied");
+    let resource = denied["Resource"]["Fn::Sub"].as_str().unwrap();
+    assert!(resource.ends_with(":secret:pushway/*"), "{resource}");
+}
+
+#[test]
+fn a41_only_this_account_can_make_services_act() {
+    let template = template();
+    for (id, role) in roles(&template) {
+        for statement in many(&role["AssumeRolePolicyDocument"]["Statement"]) {
+            let service = statement["Principal"]["Service"].as_str().expect("a service assumes the role");
+            // Lambda gives no source when it assumes an execution role.
+            if service != "lambda.amazonaws.com" {
+                let account = &statement["Condition"]["StringEquals"]["aws:SourceAccount"];
+                assert_eq!(account["Ref"], "AWS::AccountId", "trust of {id}");
+            }
+        }
+    }
+    for (id, permission) in resources(&template, "AWS::Lambda::Permission") {
+        assert!(permission.get("SourceArn").is_some(), "{id} names no source");
+    }
+}
+
+#[test]
+fn the_log_that_is_read_is_the_one_that_builds_write() {
+    let template = template();
+    let group = &template["Resources"]["BuildLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"];
+    let group = format!(":log-group:{}", group.as_str().unwrap());
+    for name in ["BuildRole", "BuildCompletedRole", "SweepRole", "ApiRole"] {
+        let statements = statements(&template, roles(&template)[name]);
+        let about_builds = statements.iter().any(|statement| {
+            let actions = texts(&statement["Action"]);
+            let resources = many(&statement["Resource"]);
+            let of_group =
+                |resource: &&Value| resource["Fn::Sub"].as_str().is_some_and(|arn| arn.contains(&group));
+            actions.iter().any(|action| action.starts_with("logs:")) && resources.iter().any(of_group)
+        });
+        assert!(about_builds, "{name} can't reach {group}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Functions that run at the same moment: every call of one may fall between any two calls of another.
+//!
+//! The world's calls give way once before they act; a random schedule polls the racing handlers, and the
+//! story goes on from wherever they have left it. Its invariants hold, and it comes to its usual end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use pushway_core::contract::{EnvironmentTask, LockInput};
+use pushway_core::ids::RunId;
+use pushway_core::ports::{Clock as _, Environments as _};
+use pushway_core::run::{JobState, Status};
+use pushway_core::testing::{Behaviour, World};
+use pushway_core::wait::{Subject, Wait, Work};
+use pushway_tests::sim::story::{PIPELINE, Story, parse};
+use pushway_tests::sim::{Events, block_on};
+use serde_json::{Value, json};
+
+type Racer<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// Polls the racers in the order of the schedule until all are done.
+fn race(world: &World, racers: Vec<Racer<'_>>, schedule: &[u8]) {
+    world.set_yielding(true);
+    let mut racers: Vec<Option<Racer<'_>>> = racers.into_iter().map(Some).collect();
+    let mut turns = schedule.iter().copied().cycle();
+    for turn in 0.. {
+        assert!(turn < 10_000, "the racers keep each other from the end");
+        let open: Vec<usize> = (0..racers.len()).filter(|n| racers[*n].is_some()).collect();
+        let Some(last) = open.len().checked_sub(1) else { break };
+        let next = open[usize::from(turns.next().unwrap_or(0)).min(last)];
+        let done = racers[next].as_mut().is_some_and(|racer| {
+            matches!(racer.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()))
+        });
+        if done {
+            racers[next] = None;
+        }
+    }
+    world.set_yielding(false);
+}
+
+fn sweep(world: &World) -> Racer<'_> {
+    Box::pin(async { assert_eq!(sweep::handle(world, json!({})).await.expect("it sweeps").failed, 0) })
+}
+
+fn build_completed(world: &World, build: String) -> Racer<'_> {
+    Box::pin(async move {
+        let event = json!({ "detail": { "build-id": format!("arn:aws:codebuild:r:a:build/{build}") } });
+        build_completed::handle(world, event).await.expect("it settles");
+    })
+}
+
+fn deploy_progress(world: &World, service: String) -> Racer<'_> {
+    Box::pin(async move {
+        let event: Value =
+            json!({ "detail-type": "ECS Deployment State Change", "resources": [service], "detail": {} });
+        deploy_progress::handle(world, event).await.expect("it settles");
+    })
+}
+
+fn schedules() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(0u8..3, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn f9_f13_two_events_and_the_sweep_settle_one_build_once(schedule in schedules()) {
+        let mut story = Story::new();
+        story.sim.events = Events::Lost;
+        let commit = story.commit();
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.builds().len() == 1);
+        let world = story.world();
+        world.advance(SignedDuration::from_secs(50));
+        let build = world.builds()[0].id.clone();
+        let racers = vec![build_completed(&world, build.clone()), sweep(&world), build_completed(&world, build)];
+        race(&world, racers, &schedule);
+        prop_assert_eq!(world.answered(), 1);
+        story.sim.run();
+        story.check();
+        prop_assert_eq!(story.run(id).status, Status::Succeeded);
+    }
+
+    #[test]
+    fn f13_two_builds_of_one_run_that_end_at_once_are_both_recorded(schedule in schedules()) {
+        let mut story = Story::new();
+        story.sim.events = Events::Lost;
+        let pipeline = PIPELINE.replace("test:\n", "  docs: { buildspec: buildspec.yml }\ntest:\n");
+        let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.builds().len() == 2);
+        let world = story.world();
+        world.advance(SignedDuration::from_secs(50));
+        let builds = world.builds();
+        let racers = builds.iter().map(|build| build_completed(&world, build.id.clone()));
+        race(&world, racers.chain([sweep(&world)]).collect(), &schedule);
+        prop_assert!(story.run(id).jobs[..2].iter().all(JobState::has_succeeded));
+        prop_assert_eq!(world.answered(), 2);
+        story.sim.run();
+        story.check();
+        prop_assert_eq!(story.run(id).status, Status::Succeeded);
+    }
+
+    #[test]
+    fn f32_two_events_and_the_sweep_settle_one_rollout_once(schedule in schedules(), crashes in any::<bool>()) {
+        let mut story = Story::new();
+        story.sim.events = Events::Lost;
+        let commit = story.commit();
+        story.image_does(&commit, if crashes { Behaviour::Crashes(3) } else { Behaviour::Healthy });
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.done("move_service") == 1);
+        let world = story.world();
+        world.advance(SignedDuration::from_secs(50));
+        let before = world.answered();
+        let arn = story.service().arn();
+        let racers = vec![deploy_progress(&world, arn.clone()), deploy_progress(&world, arn), sweep(&world)];
+        race(&world, racers, &schedule);
+        prop_assert_eq!(world.answered(), before + 1);
+        story.sim.run();
+        story.check();
+        prop_assert_eq!(story.run(id).status, if crashes { Status::RolledBack } else { Status::Succeeded });
+    }
+
+    #[test]
+    fn f1_one_delivery_that_comes_three_times_at_once_is_one_run(schedule in schedules()) {
+        let mut story = Story::new();
+        let commit = story.commit();
+        let posts = [story.post_of("main", &commit), story.post_of("main", &commit)];
+        let world = story.world();
+        let racers = [0, 0, 1].map(|which| -> Racer<'_> {
+            let request = posts[which].request();
+            let world = &world;
+            Box::pin(async move {
+                let response = webhook::handle(world.as_ref(), request).await.expect("it answers");
+                assert!(response.status_code < 300, "{response:?}");
+            })
+        });
+        race(&world, racers.into(), &schedule);
+        prop_assert_eq!((world.runs().len(), world.execution_count()), (1, 1));
+        story.sim.run();
+        story.check();
+    }
+
+    #[test]
+    fn f27_of_three_runs_that_ask_at_once_one_holds_the_lock_and_the_others_wait(schedule in schedules()) {
+        let mut story = Story::new();
+        let mut ids: Vec<RunId> = ["main", "release/1", "release/2"].map(|branch| {
+            let commit = story.commit();
+            story.push(branch, &commit)
+        }).into();
+        ids.sort();
+        // All are tested, none has asked for the lock.
+        story.sim.run_until(|world| world.builds().len() == 6);
+        story.sim.kill_executions();
+        let world = story.world();
+        let (pipeline, environment) = (parse("web"), parse("staging"));
+        let waits: Vec<Wait> = ids.iter().map(|run| Wait {
+            subject: Subject::Lock { pipeline: parse("web"), environment: parse("staging"), run: *run },
+            run: *run,
+            work: Work::Acquire(parse("staging")),
+            token: world.open_token(),
+            opened_at: world.now(),
+            deadline: world.now() + SignedDuration::from_hours(24),
+        }).collect();
+        // Each run's tests end well first.
+        world.advance(SignedDuration::from_secs(50));
+        for build in world.builds() {
+            let event = json!({ "detail": { "build-id": format!("arn:aws:codebuild:r:a:build/{}", build.id) } });
+            block_on(build_completed::handle(world.as_ref(), event)).expect("it settles");
+        }
+        let answered = world.answered();
+        let racers = waits.iter().map(|wait| -> Racer<'_> {
+            let world = &world;
+            Box::pin(async move {
+                pushway_core::settle::acquire(world.as_ref(), wait).await.expect("it asks");
+            })
+        });
+        race(&world, racers.collect(), &schedule);
+        let record = block_on(world.environment(&pipeline, &environment)).expect("it is read");
+        let holder = record.holder.as_ref().expect("one of them holds it").run;
+        let mut known = vec![holder];
+        known.extend(&record.queue);
+        known.sort();
+        prop_assert_eq!(known, ids);
+        prop_assert_eq!(world.answered(), answered + 1, "one is told");
+        // The holder gives it back while the others ask again: the first in the queue gets it, and is told.
+        let next = record.queue[0];
+        let others = waits.iter().filter(|wait| wait.run != holder).map(|wait| -> Racer<'_> {
+            let world = &world;
+            Box::pin(async move {
+                pushway_core::settle::acquire(world.as_ref(), wait).await.expect("it asks again");
+            })
+        });
+        let release = json!({ "action": "release", "run_id": holder, "environment": "staging" });
+        let release: LockInput = serde_json::from_value(release).expect("it is one");
+        let mut racers: Vec<Racer<'_>> = others.collect();
+        racers.push(Box::pin(async {
+            lock::handle(world.as_ref(), release).await.expect("it is free");
+        }));
+        race(&world, racers, &schedule);
+        let record = block_on(world.environment(&pipeline, &environment)).expect("it is read");
+        prop_assert_eq!(record.holder.map(|holder| holder.run), Some(next));
+        prop_assert_eq!(world.answered(), answered + 2, "the next one is told, once");
+    }
+
+    #[test]
+    fn f28_two_tries_of_one_deploy_at_once_move_the_service_once(schedule in schedules()) {
+        let mut story = Story::new();
+        let commit = story.commit();
+        let id = story.push("main", &commit);
+        story.world().inject_on("register", 1, pushway_core::testing::Injected::Retryable);
+        story.sim.run_until(|world| {
+            world.runs()[0].environments.first().is_some_and(|state| state.fence.is_some())
+        });
+        story.sim.kill_executions();
+        let world = story.world();
+        let racers = [(), ()].map(|()| -> Racer<'_> {
+            let (world, task_token) = (&world, world.open_token());
+            let task = EnvironmentTask { run_id: id, environment: parse("staging"), task_token };
+            // The one that comes second may be refused; it may not do it again.
+            Box::pin(async move { drop(deploy::handle(world.as_ref(), task).await) })
+        });
+        race(&world, racers.into(), &schedule);
+        prop_assert_eq!(story.movers(), ["pushway"]);
+        let run = story.run(id);
+        let rollout = run.environments[0].rollout.as_ref().expect("it is prepared");
+        let service = story.service();
+        prop_assert_eq!(service.primary_definition(), Some(rollout.task_definition.as_str()));
+    }
+}

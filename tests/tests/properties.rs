@@ -1,0 +1,362 @@
+//! What holds for every order, repetition and loss, over facts, locks, verdicts and checks.
+//!
+//! The journals come from stories that were really played, so a new fact is tested as soon as one tells it.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use pushway_core::environment::{Acquisition, EnvironmentRecord};
+use pushway_core::fact::{Baseline, DeployFailureKind, Entry, Fact, JobStage, Rollout, TestSummary};
+use pushway_core::ids::{Fence, RunId};
+use pushway_core::ports::Probed;
+use pushway_core::rollout::{Progress, RollbackStep, judge_deploy, judge_rollback, rollback_step};
+use pushway_core::run::{Applied, Run, Status};
+use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner};
+use pushway_core::views::{RolloutState, RolloutView, ServiceView};
+use pushway_tests::sim::story::{PIPELINE, Story, old_image, parse};
+
+/// A played run: its journal and what it came to.
+#[derive(Debug)]
+struct Played {
+    id: RunId,
+    journal: Vec<Entry>,
+    status: Status,
+}
+
+fn played(set: impl FnOnce(&mut Story) -> pushway_core::ids::CommitSha) -> Played {
+    let mut story = Story::new();
+    let commit = set(&mut story);
+    let run = story.play_commit(&commit);
+    Played { id: run.id, journal: story.world().stored_journal(run.id), status: run.status }
+}
+
+fn image(behaviour: Behaviour) -> Played {
+    played(|story| {
+        let commit = story.commit();
+        story.image_does(&commit, behaviour);
+        commit
+    })
+}
+
+/// One run of each kind.
+static PLAYED: LazyLock<Vec<Played>> = LazyLock::new(|| {
+    vec![
+        image(Behaviour::Healthy),
+        image(Behaviour::Crashes(3)),
+        image(Behaviour::Sick(500)),
+        played(|story| {
+            story.world().set_behaviour(&old_image(), Behaviour::Crashes(1));
+            let commit = story.commit();
+            story.image_does(&commit, Behaviour::Sick(500));
+            commit
+        }),
+        played(|story| {
+            story.world().with_service("demo", "web", |service| {
+                (service.breaker, service.manner) = (Breaker::Off, Manner::Emulator);
+            });
+            let commit = story.commit();
+            story.image_does(&commit, Behaviour::NeverStable);
+            commit
+        }),
+        played(|story| {
+            let tests = TestSummary { passed: 0, failed: 1, skipped: 0, failing: vec!["t".into()] };
+            story.world().script_build(JobStage::Test, "unit", None, BuildScript::FailsTests(tests));
+            story.commit()
+        }),
+        played(|story| {
+            story.world().script_build(JobStage::Build, "image", Some(1), BuildScript::Faults);
+            story.commit_with(&[("pushway.yml", &PIPELINE.replace("20m,", "20m, retries: 1,"))])
+        }),
+        played(|story| story.commit_with(&[("pushway.yml", "version: 2\n")])),
+    ]
+});
+
+fn first(played: &Played) -> Run {
+    let Fact::Received { source } = &played.journal[0].fact else { panic!("it begins with received") };
+    Run::receive(played.id, (**source).clone(), played.journal[0].at).0
+}
+
+/// Applies facts one after another; gives the run and the journal that was written on the way.
+fn apply_all<'a>(
+    played: &Played,
+    facts: impl IntoIterator<Item = &'a Entry>,
+) -> Result<(Run, Vec<Entry>), TestCaseError> {
+    let mut run = first(played);
+    let mut journal = vec![played.journal[0].clone()];
+    for entry in facts {
+        let was = run.clone();
+        match run.apply(entry.fact.clone(), entry.at) {
+            Ok(Applied::Changed(next, written)) => {
+                prop_assert!(!was.status.is_terminal(), "a terminal run has changed");
+                prop_assert_eq!(next.version, was.version + 1);
+                prop_assert_eq!(written.seq, was.version);
+                journal.push(*written);
+                run = *next;
+            }
+            Ok(Applied::Unchanged) | Err(_) => {}
+        }
+    }
+    Ok((run, journal))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn f10_f36_any_order_repetition_and_loss_of_a_runs_facts_leads_to_its_one_outcome_or_none(
+        which in any::<Index>(), picks in proptest::collection::vec(any::<Index>(), 0..60),
+    ) {
+        let played = which.get(&PLAYED);
+        let (run, journal) = apply_all(played, picks.iter().map(|pick| pick.get(&played.journal)))?;
+        if run.status.is_terminal() {
+            prop_assert_eq!(run.status, played.status);
+        }
+        if run.status == Status::Succeeded {
+            prop_assert_eq!(journal.len(), played.journal.len(), "it succeeded without all of its facts");
+        }
+        let replayed = Run::replay(played.id, &journal);
+        prop_assert_eq!(replayed.as_ref(), Ok(&run));
+    }
+
+    #[test]
+    fn f10_a_shuffled_journal_that_is_told_again_comes_to_the_same_end_unless_a_fact_is_lost(
+        which in any::<Index>(), keys in proptest::collection::vec(any::<u32>(), 40), lost in proptest::option::of(any::<Index>()),
+    ) {
+        let played = which.get(&PLAYED);
+        let mut shuffled: Vec<&Entry> = played.journal.iter().collect();
+        shuffled.sort_by_key(|entry| keys[usize::try_from(entry.seq).unwrap_or(0) % keys.len()]);
+        if let Some(lost) = lost {
+            // The first fact is what makes it a run.
+            let lost = 1 + lost.index(played.journal.len() - 1);
+            shuffled.retain(|entry| entry.seq != lost as u64);
+        }
+        // What comes too early is refused and told again, as callers do who try again.
+        let rounds = shuffled.len();
+        let told = std::iter::repeat_n(shuffled, rounds).flatten();
+        let (run, _) = apply_all(played, told)?;
+        match lost {
+            None => prop_assert_eq!(run.status, played.status),
+            Some(_) if played.status == Status::Succeeded => {
+                prop_assert!(!run.status.is_terminal(), "it is {} without all of its facts", run.status);
+            }
+            Some(_) => prop_assert!(!run.status.is_terminal() || run.status == played.status),
+        }
+    }
+
+    #[test]
+    fn f36_facts_of_other_runs_never_make_a_success(
+        which in any::<Index>(),
+        picks in proptest::collection::vec((any::<Index>(), any::<Index>()), 0..80),
+    ) {
+        let base = which.get(&PLAYED);
+        let facts = picks.iter().map(|(from, pick)| pick.get(&from.get(&PLAYED).journal));
+        let (run, journal) = apply_all(base, facts)?;
+        if run.status == Status::Succeeded {
+            prop_assert!(run.environments.iter().all(|state| state.is_live() && state.rollback.is_none()));
+            prop_assert!(!run.environments.is_empty() && run.cause.is_none());
+        }
+        let replayed = Run::replay(base.id, &journal);
+        prop_assert_eq!(replayed.as_ref(), Ok(&run));
+        // Stored and read back, it is the same.
+        let json = serde_json::to_string(&run).unwrap_or_default();
+        prop_assert_eq!(serde_json::from_str::<Run>(&json).ok(), Some(run));
+    }
+
+    #[test]
+    fn f27_a_lock_has_one_holder_its_fences_grow_and_nobody_is_forgotten(
+        steps in proptest::collection::vec((0u8..5, any::<bool>()), 0..80),
+    ) {
+        let now = Timestamp::UNIX_EPOCH;
+        let id = |n: u8| RunId::new(now, [n; 10]);
+        let mut record = EnvironmentRecord::new(parse("web"), parse("staging"));
+        let (mut asked, mut fence) = (Vec::<RunId>::new(), Fence::default());
+        for (who, acquires) in steps {
+            let (who, was) = (id(who), record.holder.clone());
+            if acquires {
+                let acquired = record.acquire(who, now);
+                if !asked.contains(&who) {
+                    asked.push(who);
+                }
+                prop_assert_eq!(matches!(acquired, Acquisition::Held(_)), record.is_held_by(who));
+            } else {
+                let next = record.release(who, now);
+                asked.retain(|run| *run != who);
+                let passed_on = record.holder.as_ref().map(|holder| holder.run);
+                prop_assert!(next.is_none() || next == passed_on);
+            }
+            if record.holder != was && let Some(holder) = &record.holder {
+                prop_assert!(holder.fence > fence, "a fence was given twice");
+                fence = holder.fence;
+            }
+            // Who asked holds it or waits, in the order in which they asked; nobody else does.
+            let known: Vec<RunId> = record.holder.iter().map(|holder| holder.run).chain(record.queue.clone()).collect();
+            prop_assert_eq!(&known, &asked);
+        }
+    }
+
+    #[test]
+    fn f32_a_verdict_says_serving_only_of_our_own_completed_primary(
+        service in service(), deployment in select(IDS), late in any::<bool>(), baseline in any::<bool>(),
+    ) {
+        let now = Timestamp::UNIX_EPOCH;
+        let deadline = if late { now } else { now + SignedDuration::from_secs(1) };
+        let rollout = rollout(baseline);
+        let verdicts = [
+            judge_deploy(&rollout, deployment, &service, now, deadline),
+            judge_rollback(deployment, &service, now, deadline),
+        ];
+        for verdict in verdicts {
+            if matches!(verdict, Progress::Serving { .. }) {
+                let primary = service.primary().expect("somebody serves");
+                prop_assert_eq!((primary.id.as_str(), primary.state), (deployment, RolloutState::Completed));
+            }
+            if late {
+                prop_assert_ne!(verdict, Progress::Moving, "past its deadline nothing moves");
+            }
+        }
+    }
+
+    #[test]
+    fn f32_a_rollback_only_ever_moves_to_the_baseline_and_never_over_someone_else(
+        service in service(), which in any::<Index>(), baseline in any::<bool>(),
+    ) {
+        // A run in the middle of a deploy, with or without a baseline.
+        let played = which.get(&PLAYED[..5]);
+        let until = played.journal.iter().take_while(|entry| !matches!(entry.fact, Fact::RollbackStarted { .. }));
+        let (run, _) = apply_all(played, until)?;
+        let mut state = run.environments[0].clone();
+        state.rollout = Some(rollout(baseline));
+        state.deployment = Some("a".into());
+        match rollback_step(&state, &service) {
+            RollbackStep::Move { task_definition } => {
+                prop_assert!(baseline);
+                prop_assert_eq!(&task_definition, "old");
+                let primary = service.primary();
+                prop_assert!(primary.is_none_or(|primary| primary.task_definition != "theirs" || primary.id == "a"));
+            }
+            RollbackStep::Follow { deployment, .. } => {
+                let primary = service.primary().expect("someone to follow");
+                prop_assert_eq!((&primary.id, primary.task_definition.as_str()), (&deployment, "old"));
+            }
+            RollbackStep::NoBaseline => prop_assert!(!baseline),
+            RollbackStep::NotNeeded(_) => {}
+        }
+    }
+}
+
+const IDS: &[&str] = &["a", "b", "c"];
+
+fn service() -> impl Strategy<Value = ServiceView> {
+    let states = select(&[RolloutState::InProgress, RolloutState::Completed, RolloutState::Failed]);
+    let rollout = (select(IDS), select(&["ours", "old", "theirs"]), states, 0u32..3);
+    (proptest::collection::vec(rollout, 0..4), any::<Index>()).prop_map(|(rollouts, primary)| {
+        // Ids are unique, and at most one rollout is the primary one.
+        let mut seen = BTreeSet::new();
+        let mut rollouts: Vec<RolloutView> = rollouts
+            .into_iter()
+            .filter(|(id, ..)| seen.insert(*id))
+            .map(|(id, definition, state, running)| RolloutView {
+                id: (*id).into(),
+                is_primary: false,
+                state,
+                reason: String::new(),
+                task_definition: (*definition).into(),
+                desired: 1,
+                running,
+                failed: 0,
+                updated_at: None,
+            })
+            .collect();
+        if !rollouts.is_empty() {
+            let primary = primary.index(rollouts.len() + 1);
+            if let Some(rollout) = rollouts.get_mut(primary) {
+                rollout.is_primary = true;
+            }
+        }
+        ServiceView {
+            arn: "arn".into(),
+            is_active: true,
+            desired: 1,
+            containers: vec!["web".into()],
+            rollouts,
+            messages: Vec::new(),
+        }
+    })
+}
+
+fn rollout(baseline: bool) -> Rollout {
+    Rollout {
+        cluster: "demo".into(),
+        service: "arn".into(),
+        fence: Fence::default().next(),
+        task_definition: "ours".into(),
+        images: [("web".to_owned(), old_image())].into(),
+        baseline: baseline.then(|| Baseline { task_definition: "old".into() }),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn f33_a_check_holds_exactly_if_enough_of_its_samples_are_good(
+        answers in proptest::collection::vec(any::<bool>(), 6), attempts in 1usize..=6, need in 1usize..=6,
+    ) {
+        prop_assume!(need <= attempts);
+        let mut story = Story::new();
+        let pipeline = PIPELINE.replace("attempts: 5, need: 2", &format!("attempts: {attempts}, need: {need}"));
+        story.world().script_probes(answers.iter().map(|good| match good {
+            true => Probed::Answer { status: 200, body: String::new() },
+            false => Probed::Nothing("connection refused".into()),
+        }));
+        let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+        let run = story.play_commit(&commit);
+        let good = answers[..attempts].iter().filter(|good| **good).count();
+        let expected = if good >= need { Status::Succeeded } else { Status::RolledBack };
+        prop_assert_eq!(run.status, expected);
+        let check = &run.environments[0].checks[1];
+        prop_assert!(check.samples >= 1 && check.samples as usize <= attempts, "{:?}", check);
+    }
+
+    #[test]
+    fn f7_f20_a_run_comes_to_the_same_end_however_its_events_arrive(
+        which in 0usize..3, times in 0u32..4,
+    ) {
+        use pushway_tests::sim::Events;
+        let (behaviour, status) = [
+            (Behaviour::Healthy, Status::Succeeded),
+            (Behaviour::Crashes(3), Status::RolledBack),
+            (Behaviour::Sick(500), Status::RolledBack),
+        ][which];
+        let mut story = Story::new();
+        story.sim.events = if times == 0 { Events::Lost } else { Events::Times(times) };
+        let commit = story.commit();
+        story.image_does(&commit, behaviour);
+        prop_assert_eq!(story.play_commit(&commit).status, status);
+    }
+}
+
+#[test]
+fn the_played_runs_are_of_every_kind() {
+    let statuses: Vec<Status> = PLAYED.iter().map(|played| played.status).collect();
+    assert_eq!(
+        statuses,
+        [
+            Status::Succeeded,
+            Status::RolledBack,
+            Status::RolledBack,
+            Status::RollbackFailed,
+            Status::RolledBack,
+            Status::Failed,
+            Status::Succeeded,
+            Status::Rejected,
+        ]
+    );
+    let deadline = PLAYED[4].journal.iter().any(|entry| {
+        matches!(&entry.fact, Fact::DeployEnded { failure: Some(failure), .. } if failure.kind == DeployFailureKind::DeadlineReached)
+    });
+    assert!(deadline);
+}
