@@ -161,12 +161,16 @@ async fn push_to(push: &Push) -> anyhow::Result<ExitCode> {
         .file_name()
         .and_then(|name| name.to_str())
         .context("the repository's folder has no plain name")?;
-    let remote = remote(&running, name).await?;
     let git = |args: &[&str]| {
         let mut command = std::process::Command::new("git");
         command.arg("-C").arg(&folder).args(args);
         command
     };
+    let commit = git(&["rev-parse", "--quiet", "--verify", "HEAD"]).output().context("start git")?;
+    if !commit.status.success() {
+        bail!("{} is not a git repository with a commit; nothing to push", folder.display());
+    }
+    let remote = remote(&running, name).await?;
     let known = git(&["remote", "get-url", REMOTE]).output().context("start git")?;
     let verb = if known.status.success() { "set-url" } else { "add" };
     let path = remote.path.to_str().context("the remote's path is not UTF-8")?;

@@ -159,6 +159,9 @@ fn describe_cause(run: &Run) -> anyhow::Result<()> {
     if let Some(rule) = &run.ignored_by {
         output::line(&format!("ignored: {rule}"))?;
     }
+    if let Some(by) = run.superseded_by {
+        output::line(&format!("superseded: run {by} of a newer push was deployed first"))?;
+    }
     let Some(cause) = &run.cause else { return Ok(()) };
     output::line(&format!("\n{} {}: {}", mark(run.status), cause.stage, cause.summary))?;
     for line in &cause.evidence {
@@ -235,6 +238,9 @@ fn tell(fact: &Fact) -> String {
             Some(cause) => format!("{job} failed: {}", cause.summary),
         },
         Fact::LockTaken { environment, fence } => format!("{environment} locked (fence {fence})"),
+        Fact::Superseded { environment, by } => {
+            format!("{environment}: run {by} of a newer push serves already")
+        }
         Fact::DeployPrepared { environment, rollout } => {
             format!("{environment}: registered {}", rollout.task_definition)
         }

@@ -153,7 +153,7 @@ fn every_retry_is_bounded_and_jittered_and_names_known_errors() {
         let is_job = function(task.body) == "StartBuild";
         assert_eq!(all.contains(errors::JOB_RETRY), is_job, "{} and {}", task.name, errors::JOB_RETRY);
         for retry in retries {
-            assert!(retry["MaxAttempts"].as_u64().is_some_and(|n| (1..=10).contains(&n)), "{}", task.name);
+            assert!(retry["MaxAttempts"].as_u64().is_some_and(|n| (1..=20).contains(&n)), "{}", task.name);
             assert_eq!(retry["JitterStrategy"], "FULL", "{}", task.name);
             assert!(retry["IntervalSeconds"].as_u64().is_some_and(|n| n > 0), "{}", task.name);
             assert!(retry["MaxDelaySeconds"].as_u64().is_some(), "{}", task.name);

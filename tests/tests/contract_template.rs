@@ -205,3 +205,14 @@ fn f17_builds_wait_and_run_for_as_long_as_the_code_says() {
     let group = group.as_str().unwrap().replace("${AWS::StackName}", "pushway");
     assert_eq!(sample["detail"]["additional-information"]["logs"]["group-name"], group);
 }
+
+#[test]
+fn a_job_that_names_an_architecture_gets_the_image_that_the_template_names_for_it() {
+    let template = text("template.yaml");
+    let code = text("shared/aws/src/codebuild/mod.rs");
+    let images: Vec<&str> = template.split('"').filter(|part| part.starts_with("aws/codebuild/")).collect();
+    assert_eq!(images.len(), 2, "{images:?}");
+    for image in images {
+        assert!(code.contains(&format!("\"{image}\"")), "the code does not know {image}");
+    }
+}

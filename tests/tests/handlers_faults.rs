@@ -6,9 +6,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use pushway_core::ids::CommitSha;
-use pushway_core::run::Status;
+use pushway_core::run::{Run, Status};
 use pushway_core::testing::{Behaviour, Breaker, Injected, Manner};
 use pushway_tests::sim::Events;
 use pushway_tests::sim::story::{Story, old_image};
@@ -21,6 +22,8 @@ type Scenario = fn(&mut Story);
 
 /// Pushes until the webhook has taken it, as people and forges do.
 fn push(story: &mut Story, commit: &CommitSha) {
+    // Two pushes of one moment have no order; these have.
+    story.world().advance(SignedDuration::from_millis(1));
     let post = story.post_of("main", commit);
     for _ in 0..5 {
         if story.send(&post).is_ok_and(|answered| answered.status < 300) {
@@ -60,8 +63,11 @@ fn play(scenario: Scenario, faults: &[(usize, Injected)], events: Events) -> Sto
     story
 }
 
+/// How the runs came out. A fault may hold an older push up until a newer one serves: then it is superseded,
+/// which is as good as having been deployed before.
 fn statuses(story: &Story) -> Vec<Status> {
-    story.world().runs().iter().map(|run| run.status).collect()
+    let came_out = |run: &Run| if run.status == Status::Superseded { Status::Succeeded } else { run.status };
+    story.world().runs().iter().map(came_out).collect()
 }
 
 /// Plays the scenario with every fault at every call.

@@ -114,7 +114,8 @@ proptest! {
         let id = story.push("main", &commit);
         story.sim.run_until(|world| world.done("move_service") == 1);
         let world = story.world();
-        world.advance(SignedDuration::from_secs(50));
+        // Past the time in which a view may still be of before the move.
+        world.advance(SignedDuration::from_secs(70));
         let before = world.answered();
         let arn = story.service().arn();
         let racers = vec![deploy_progress(&world, arn.clone()), deploy_progress(&world, arn), sweep(&world)];

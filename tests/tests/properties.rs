@@ -12,7 +12,9 @@ use pushway_core::environment::{Acquisition, EnvironmentRecord};
 use pushway_core::fact::{Baseline, DeployFailureKind, Entry, Fact, JobStage, Rollout, TestSummary};
 use pushway_core::ids::{Fence, RunId};
 use pushway_core::ports::Probed;
-use pushway_core::rollout::{Progress, RollbackStep, judge_deploy, judge_rollback, rollback_step};
+use pushway_core::rollout::{
+    Progress, RollbackStep, SETTLING, Window, judge_deploy, judge_rollback, rollback_step,
+};
 use pushway_core::run::{Applied, Run, Status};
 use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner};
 use pushway_core::views::{RolloutState, RolloutView, ServiceView};
@@ -198,24 +200,39 @@ proptest! {
     }
 
     #[test]
-    fn f32_a_verdict_says_serving_only_of_our_own_completed_primary(
+    fn f32_a_verdict_says_serving_only_of_a_completed_primary_that_brings_what_was_wanted(
         service in service(), deployment in select(IDS), late in any::<bool>(), baseline in any::<bool>(),
     ) {
-        let now = Timestamp::UNIX_EPOCH;
+        let now = Timestamp::UNIX_EPOCH + SETTLING;
         let deadline = if late { now } else { now + SignedDuration::from_secs(1) };
+        let window = Window { since: now - SETTLING, now, deadline };
         let rollout = rollout(baseline);
-        let verdicts = [
-            judge_deploy(&rollout, deployment, &service, now, deadline),
-            judge_rollback(deployment, &service, now, deadline),
-        ];
-        for verdict in verdicts {
-            if matches!(verdict, Progress::Serving { .. }) {
-                let primary = service.primary().expect("somebody serves");
-                prop_assert_eq!((primary.id.as_str(), primary.state), (deployment, RolloutState::Completed));
-            }
-            if late {
-                prop_assert_ne!(verdict, Progress::Moving, "past its deadline nothing moves");
-            }
+        let deploy = judge_deploy(&rollout, deployment, &service, window);
+        let rollback = judge_rollback(&rollout, &service, window);
+        if matches!(deploy, Progress::Serving { .. }) {
+            let primary = service.primary().expect("somebody serves");
+            prop_assert_eq!((primary.id.as_str(), primary.state), (deployment, RolloutState::Completed));
+        }
+        if matches!(rollback, Progress::Serving { .. }) {
+            let primary = service.primary().expect("somebody serves");
+            prop_assert_eq!((primary.task_definition.as_str(), primary.state), ("old", RolloutState::Completed));
+        }
+        if late {
+            prop_assert!(deploy != Progress::Moving && rollback != Progress::Moving, "past its deadline nothing moves");
+        }
+    }
+
+    #[test]
+    fn a_view_of_the_time_before_the_move_decides_nothing(
+        service in service(), deployment in select(IDS), baseline in any::<bool>(), age in 0_i64..60,
+    ) {
+        let since = Timestamp::UNIX_EPOCH;
+        let window = Window { since, now: since + SignedDuration::from_secs(age), deadline: since + SETTLING };
+        if service.rollouts.iter().all(|view| view.id != deployment) {
+            prop_assert_eq!(judge_deploy(&rollout(baseline), deployment, &service, window), Progress::Moving);
+        }
+        if service.primary().is_none_or(|primary| !baseline || primary.task_definition != "old") {
+            prop_assert_eq!(judge_rollback(&rollout(baseline), &service, window), Progress::Moving);
         }
     }
 

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use pushway_core::fact::{DeployFailureKind, Fact, JobStage, RollbackOutcome, RollbackOwner};
 use pushway_core::ports::Probed;
 use pushway_core::run::{Run, Status};
-use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner};
+use pushway_core::testing::{Behaviour, Breaker, BuildScript, Injected, Manner};
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
 
 fn cause(run: &Run) -> String {
@@ -264,4 +264,22 @@ fn a_container_that_the_service_does_not_have_is_refused_by_name() {
     let run = story.play_commit(&commit);
     assert_eq!(run.status, Status::Failed);
     assert!(cause(&run).contains("no container \"wbe\", only web"), "{}", cause(&run));
+}
+
+#[test]
+fn f10_an_older_push_that_comes_late_never_goes_over_a_newer_one() {
+    let mut story = Story::new();
+    let (older, newer) = (story.commit(), story.commit());
+    // The older push is recorded, but its execution has to wait for the sweep.
+    story.world().inject_on("start_execution", 1, Injected::Retryable);
+    let older = story.push("main", &older);
+    story.world().advance(SignedDuration::from_secs(1));
+    let newer = (story.push("main", &newer), newer);
+    story.sim.run();
+    story.check();
+    let late = story.run(older);
+    assert_eq!((late.status, late.superseded_by), (Status::Superseded, Some(newer.0)));
+    assert_eq!(story.run(newer.0).status, Status::Succeeded);
+    assert_eq!(story.serving(), [image_of(&newer.1).digest().to_string()]);
+    assert_eq!(story.movers(), ["pushway"], "the older one has moved the service");
 }

@@ -100,6 +100,10 @@ where
                 return failed("another run moves the service at this moment");
             }
             match ports.move_service(&rollout.cluster, &rollout.service, &task_definition).await {
+                // The service was there already: it had gone back by itself.
+                Ok(deployment) if service.primary().is_some_and(|primary| primary.id == deployment) => {
+                    (deployment, RollbackOwner::Service)
+                }
                 Ok(deployment) => (deployment, RollbackOwner::Pushway),
                 Err(Fault::Permanent(why)) => {
                     ports.close(&wait).await?;

@@ -20,7 +20,7 @@ use pushway_core::source::{Hook, Provider};
 use serde_json::{Value, json};
 
 /// Largest body taken, in bytes. Lambda is handed at most 6 MB; a push event of this size lists thousands
-/// of commits, and the sweep finds the head of a branch without it.
+/// of commits.
 const MAX_BODY: usize = 5 * 1024 * 1024;
 
 /// Answers one delivery.

@@ -6,8 +6,10 @@
 use serde_json::{Map, Value, json};
 
 /// The clone, without any text from outside in it: URL and commit come as variables.
-const CLONE: [&str; 2] = [
-    r#"git clone --quiet --no-checkout -- "$PUSHWAY_CLONE_URL" ."#,
+/// Fetched into the folder rather than cloned: it need not be empty.
+const CLONE: [&str; 3] = [
+    "git init --quiet .",
+    r#"git fetch --quiet -- "$PUSHWAY_CLONE_URL" "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*""#,
     r#"git -c advice.detachedHead=false checkout --quiet --detach "$PUSHWAY_COMMIT""#,
 ];
 
@@ -46,8 +48,8 @@ mod tests {
     fn the_clone_comes_before_the_first_command() {
         let own = "version: 0.2\nphases:\n  install:\n    commands:\n      - echo one\n      - |\n        echo two\n        echo three\n";
         let commands = commands(own);
-        assert_eq!(commands[..2], CLONE);
-        assert_eq!(commands[2..], ["echo one", "echo two\necho three\n"]);
+        assert_eq!(commands[..3], CLONE);
+        assert_eq!(commands[3..], ["echo one", "echo two\necho three\n"]);
     }
 
     #[test]

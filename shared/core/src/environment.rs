@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CommitSha, EnvironmentName, Fence, ImageDigestRef, PipelineName, RunId};
+use crate::ids::{CommitSha, EnvironmentName, Fence, ImageDigestRef, PipelineName, RefName, RunId};
 
 /// What is known of an environment across runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub struct Holder {
 pub struct Deployed {
     /// The run that brought it.
     pub run: RunId,
+    /// The ref that was pushed.
+    pub git_ref: RefName,
     /// Its commit.
     pub commit: CommitSha,
     /// ARN of its task definition revision.
@@ -116,6 +118,13 @@ impl EnvironmentRecord {
             return;
         }
         self.previous = self.current.replace(deployed);
+    }
+
+    /// The run of a newer push of the same ref that serves already: an older one must not go over it (row
+    /// F10). Run ids sort by the time of their delivery.
+    pub fn newer_than(&self, run: RunId, git_ref: &RefName) -> Option<RunId> {
+        let current = self.current.as_ref()?;
+        (current.git_ref == *git_ref && current.run > run).then_some(current.run)
     }
 
     /// Whether `run` holds the lock.

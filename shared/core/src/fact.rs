@@ -10,7 +10,7 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, VariableName};
+use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
 use crate::source::Source;
 
 pub use crate::plan::JobStage;
@@ -81,6 +81,13 @@ pub enum Fact {
         environment: EnvironmentName,
         /// The number under which every later act on the environment is done.
         fence: Fence,
+    },
+    /// A newer push of the same ref serves there already: this one goes no further.
+    Superseded {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// The newer push's run.
+        by: RunId,
     },
     /// All is ready to move the service; written before the service is touched, so that a crash converges.
     DeployPrepared {

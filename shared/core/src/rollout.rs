@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fact::{Cause, DeployFailure, DeployFailureKind, RollbackOwner, Rollout};
 use crate::ids::{EnvironmentName, ImageDigestRef};
@@ -32,14 +32,34 @@ pub enum Progress {
     },
 }
 
+/// How long after a service was told to move a view of it may still be of the time before: the ECS API is
+/// eventually consistent. Within it, the absence of a deployment says nothing.
+pub const SETTLING: SignedDuration = SignedDuration::from_secs(60);
+
+/// Between which times a rollout is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// When the service was told to move, or a little before.
+    pub since: Timestamp,
+    /// When it is looked at.
+    pub now: Timestamp,
+    /// When it must be done.
+    pub deadline: Timestamp,
+}
+
+impl Window {
+    fn is_over(&self) -> bool {
+        self.now >= self.deadline
+    }
+
+    /// Whether a view may be of the time before the move.
+    fn may_be_stale(&self) -> bool {
+        self.now < self.since + SETTLING
+    }
+}
+
 /// Judges the deploy of `rollout` as `deployment`.
-pub fn judge_deploy(
-    rollout: &Rollout,
-    deployment: &str,
-    service: &ServiceView,
-    now: Timestamp,
-    deadline: Timestamp,
-) -> Progress {
+pub fn judge_deploy(rollout: &Rollout, deployment: &str, service: &ServiceView, window: Window) -> Progress {
     let lost = |kind, reason: &str| Progress::Lost { kind, reason: reason.to_owned() };
     let ours = service.rollouts.iter().find(|view| view.id == deployment);
     if let Some(ours) = ours
@@ -50,40 +70,38 @@ pub fn judge_deploy(
     match (ours, service.primary()) {
         (Some(ours), Some(primary)) if ours.id == primary.id => match ours.state {
             RolloutState::Completed => Progress::Serving { ended_at: ours.updated_at },
-            _ if now >= deadline => lost(DeployFailureKind::DeadlineReached, &ours.reason),
+            _ if window.is_over() => lost(DeployFailureKind::DeadlineReached, &ours.reason),
             _ => Progress::Moving,
         },
+        (None, _) if window.may_be_stale() => Progress::Moving,
         // The service moves elsewhere: back by itself, or on by someone else's hand.
         (_, Some(primary)) if is_baseline(rollout, primary) => {
             lost(DeployFailureKind::GivenUp, &primary.reason)
         }
         (_, Some(primary)) => lost(DeployFailureKind::Diverged, &messages::moved_elsewhere(primary)),
-        (_, None) if now >= deadline => {
+        (_, None) if window.is_over() => {
             lost(DeployFailureKind::DeadlineReached, "the service shows no deployment")
         }
         (_, None) => Progress::Moving,
     }
 }
 
-/// Judges a rollback to the baseline as `deployment`.
-pub fn judge_rollback(
-    deployment: &str,
-    service: &ServiceView,
-    now: Timestamp,
-    deadline: Timestamp,
-) -> Progress {
+/// Judges a rollback to the rollout's baseline. Whichever deployment brings the baseline counts: ours, the
+/// service's own, or one that a person started to help.
+pub fn judge_rollback(rollout: &Rollout, service: &ServiceView, window: Window) -> Progress {
     let lost = |kind, reason: &str| Progress::Lost { kind, reason: reason.to_owned() };
     match service.primary() {
-        Some(primary) if primary.id == deployment => match primary.state {
+        Some(primary) if is_baseline(rollout, primary) => match primary.state {
             RolloutState::Completed => Progress::Serving { ended_at: primary.updated_at },
             RolloutState::Failed => lost(DeployFailureKind::GivenUp, &primary.reason),
-            RolloutState::InProgress if now >= deadline => {
+            RolloutState::InProgress if window.is_over() => {
                 lost(DeployFailureKind::DeadlineReached, &primary.reason)
             }
             RolloutState::InProgress => Progress::Moving,
         },
+        _ if window.may_be_stale() => Progress::Moving,
         Some(primary) => lost(DeployFailureKind::Diverged, &messages::moved_elsewhere(primary)),
-        None if now >= deadline => {
+        None if window.is_over() => {
             lost(DeployFailureKind::DeadlineReached, "the service shows no deployment")
         }
         None => Progress::Moving,
@@ -113,7 +131,7 @@ pub enum RollbackStep {
 
 /// Decides the rollback's step. One owner at a time: where the service goes back by itself, we only watch.
 pub fn rollback_step(environment: &EnvironmentState, service: &ServiceView) -> RollbackStep {
-    let Some(rollout) = &environment.rollout else {
+    let (Some(rollout), false) = (&environment.rollout, environment.was_refused()) else {
         return RollbackStep::NotNeeded("the deploy had not touched the service".into());
     };
     if let Some((deployment, by)) =
@@ -142,6 +160,12 @@ pub fn rollback_step(environment: &EnvironmentState, service: &ServiceView) -> R
             let untouched = started.is_none() && primary.state == RolloutState::Completed;
             if untouched {
                 return RollbackStep::NotNeeded("the deploy had not touched the service".into());
+            }
+            let shows_ours = service.rollouts.iter().any(|view| Some(view.id.as_str()) == started);
+            if !shows_ours && primary.state == RolloutState::Completed {
+                // Gone back long since, or a view of the time before: telling the service to go where it
+                // may be already does nothing in the first case and the right thing in the second.
+                return RollbackStep::Move { task_definition: baseline.task_definition.clone() };
             }
             RollbackStep::Follow { deployment: primary.id.clone(), by: RollbackOwner::Service }
         }

@@ -343,8 +343,19 @@ fn check_run(world: &World, run: &Run) {
     if run.plan_digest.is_some() {
         assert_eq!(run.conclusion(), Some(run.status), "the status does not follow from the facts");
     }
-    if run.status != Status::Succeeded && run.status != Status::Ignored {
-        assert!(run.cause.is_some(), "run {} failed for no cause", run.id);
+    match run.status {
+        Status::Succeeded | Status::Ignored => {}
+        Status::Superseded => {
+            let by = run.superseded_by.and_then(|by| world.stored_run(by));
+            let by = by.unwrap_or_else(|| panic!("run {} is superseded by nobody", run.id));
+            assert!(
+                by.id > run.id && by.status == Status::Succeeded,
+                "superseded by {}: {}",
+                by.id,
+                by.status
+            );
+        }
+        _ => assert!(run.cause.is_some(), "run {} failed for no cause", run.id),
     }
     for environment in &run.environments {
         let Some(rollout) = &environment.rollout else { continue };

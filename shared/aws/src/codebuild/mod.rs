@@ -116,6 +116,14 @@ fn environment_type(arch: Arch) -> EnvironmentType {
     }
 }
 
+/// The image that the template names for an architecture.
+fn curated_image(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Arm64 => "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+        Arch::X86_64 => "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+    }
+}
+
 fn with_source(start: StartBuildFluentBuilder, request: &BuildRequest) -> StartBuildFluentBuilder {
     let fetched = |kind, url: &str| {
         start
@@ -135,7 +143,12 @@ fn with_source(start: StartBuildFluentBuilder, request: &BuildRequest) -> StartB
 }
 
 fn with_image(start: StartBuildFluentBuilder, plan: &JobPlan) -> StartBuildFluentBuilder {
-    let Some(image) = &plan.image else { return start };
+    let image = match (&plan.image, plan.arch) {
+        (Some(image), _) => image.as_str(),
+        // The project's own image fits the project's own architecture only.
+        (None, Some(arch)) => curated_image(arch),
+        (None, None) => return start,
+    };
     let credentials = if image.starts_with(CURATED_IMAGES) {
         ImagePullCredentialsType::Codebuild
     } else {

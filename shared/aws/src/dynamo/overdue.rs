@@ -11,9 +11,9 @@ use super::{index, string, text};
 use crate::Aws;
 use crate::errors::fault;
 
-/// How many open things one sweep looks at, oldest first: it runs again in a minute, and what it settles
-/// makes room for the rest.
-const MOST: usize = 200;
+/// How many open things one sweep looks at, oldest first. Each costs a few short calls, so that this many
+/// fit into the function's time; beyond it, younger waits would miss their heartbeats.
+const MOST: usize = 1_000;
 const OPENED_BEFORE: &str = "open_pk = :open_pk AND open_at < :before";
 
 impl Overdue for Aws {

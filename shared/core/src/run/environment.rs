@@ -80,7 +80,13 @@ impl EnvironmentState {
 
     /// Whether the service may have been moved by this run.
     pub fn has_touched_service(&self) -> bool {
-        self.rollout.is_some()
+        self.rollout.is_some() && !self.was_refused()
+    }
+
+    /// Whether the deploy ended before it told the service to move.
+    pub fn was_refused(&self) -> bool {
+        let failure = self.deploy.as_ref().and_then(|verdict| verdict.failure.as_ref());
+        self.deployment.is_none() && failure.is_some_and(|failure| failure.kind == DeployFailureKind::Refused)
     }
 
     /// What the service can go back to.

@@ -78,6 +78,9 @@ pub struct Run {
     pub cause: Option<Cause>,
     /// The rule that ignored it.
     pub ignored_by: Option<String>,
+    /// The run of the newer push that took its place.
+    #[serde(default)]
+    pub superseded_by: Option<RunId>,
 }
 
 /// What applying a fact came to.
@@ -134,6 +137,7 @@ impl Run {
             environments: Vec::new(),
             cause: None,
             ignored_by: None,
+            superseded_by: None,
         };
         (run, Entry { seq: 0, at: now, fact: Fact::Received { source: Box::new(source) } })
     }
@@ -187,6 +191,9 @@ impl Run {
         }
         if outcome(|outcome| matches!(outcome, RollbackOutcome::Restored { .. })) {
             return Some(Status::RolledBack);
+        }
+        if self.superseded_by.is_some() && self.cause.is_none() {
+            return Some(Status::Superseded);
         }
         let failed_job = self.jobs.iter().any(|job| job.is_settled() && !job.has_succeeded());
         if failed_job || self.cause.is_some() || self.environments.iter().any(EnvironmentState::has_failed) {
@@ -242,6 +249,7 @@ impl Run {
                 Ok(())
             }
             Fact::Finished { status } => self.fold_finished(*status),
+            Fact::Superseded { environment, by } => self.fold_superseded(environment, *by),
             Fact::LockTaken { environment, .. }
             | Fact::DeployPrepared { environment, .. }
             | Fact::DeployStarted { environment, .. }
@@ -379,6 +387,19 @@ impl Run {
             }
             None => Err(too_early("finished", "some of the plan is neither done nor failed")),
         }
+    }
+
+    fn fold_superseded(&mut self, name: &EnvironmentName, by: RunId) -> Result<(), IllegalTransition> {
+        if self.superseded_by.is_some_and(|known| known != by) {
+            return Err(contradicts("superseded", "another run took its place"));
+        }
+        let state = self.environment(name);
+        let state = state.ok_or_else(|| too_early("superseded", format!("{name} must be in the plan")))?;
+        if state.fence.is_some() {
+            return Err(contradicts("superseded", "the run has taken the environment"));
+        }
+        self.superseded_by = Some(by);
+        Ok(())
     }
 
     fn fold_environment(&mut self, name: &EnvironmentName, fact: &Fact) -> Result<(), IllegalTransition> {

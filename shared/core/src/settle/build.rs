@@ -70,6 +70,12 @@ where
         }
         Err(IllegalTransition::TooEarly { .. }) => Ok(Settled::Waiting),
         Err(IllegalTransition::Contradicts { .. } | IllegalTransition::Terminal { .. }) => {
+            // Another settler was first and has seen it a little otherwise: its word is the run's.
+            let run = load(ports, wait.run).await?;
+            let known = run.job(job).filter(|state| state.attempt == *attempt);
+            if let Some(end) = known.and_then(|state| state.end.as_ref()) {
+                return reply(ports, wait, end).await;
+            }
             answer(ports, wait, Some((errors::JOB_FAILED, "the run has moved on without this build"))).await
         }
     }

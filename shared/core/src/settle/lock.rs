@@ -5,7 +5,7 @@
 
 use super::{MAX_CONFLICTS, Settled, answer, load, record};
 use crate::contract::errors;
-use crate::environment::{Acquisition, EnvironmentRecord};
+use crate::environment::EnvironmentRecord;
 use crate::fact::Fact;
 use crate::ids::{EnvironmentName, PipelineName, RunId};
 use crate::ports::{Answer, Callbacks, Clock, Environments, Fault, Runs, Waits, Written};
@@ -17,22 +17,10 @@ pub async fn acquire<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
     P: Runs + Environments + Waits + Callbacks + Clock,
 {
-    let Subject::Lock { pipeline, environment, run } = &wait.subject else {
-        return Err(Fault::Permanent("a wait for a lock must name it".into()));
-    };
+    let (pipeline, environment, run) = lock_of(wait)?;
     ports.open(wait).await?;
-    let acquired = update(ports, pipeline, environment, |record| record.acquire(*run, ports.now())).await?;
-    match acquired {
-        Acquisition::Held(_) => settle_lock(ports, wait).await,
-        Acquisition::Queued { holder } => {
-            // A holder that is over and could not release (its workflow died) must not block the others.
-            let holder_run = load(ports, holder).await?;
-            if holder_run.status.is_terminal() && !must_keep_lock(&holder_run, environment) {
-                release(ports, &holder_run, pipeline, environment).await?;
-            }
-            settle_lock(ports, wait).await
-        }
-    }
+    update(ports, pipeline, environment, |record| record.acquire(run, ports.now())).await?;
+    settle_lock(ports, wait).await
 }
 
 /// Answers a waiting run if the lock is its own by now.
@@ -40,29 +28,62 @@ pub async fn settle_lock<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
     P: Runs + Environments + Waits + Callbacks + Clock,
 {
-    let Subject::Lock { pipeline, environment, run } = &wait.subject else {
-        return Err(Fault::Permanent("a wait for a lock must name it".into()));
-    };
+    let (pipeline, environment, id) = lock_of(wait)?;
+    let run = load(ports, id).await?;
+    if run.status.is_terminal() {
+        // Nobody waits for a run that is over; its place in the queue goes to the next.
+        release(ports, &run, pipeline, environment).await?;
+        ports.close(wait).await?;
+        return Ok(Settled::Done);
+    }
+    free_from_the_dead(ports, pipeline, environment, id).await?;
     let stored = ports.environment(pipeline, environment).await?;
-    if let Some(holder) = stored.holder.filter(|holder| holder.run == *run) {
-        record(ports, *run, Fact::LockTaken { environment: environment.clone(), fence: holder.fence })
-            .await?;
+    if let Some(holder) = stored.holder.as_ref().filter(|holder| holder.run == id) {
+        let taken = run.environment(environment).is_some_and(|state| state.fence.is_some());
+        if let Some(by) = stored.newer_than(id, &run.source.git_ref).filter(|_| !taken) {
+            record(ports, id, Fact::Superseded { environment: environment.clone(), by }).await?;
+            let why = format!("run {by} of a newer push serves already");
+            return answer(ports, wait, Some((errors::DEPLOY_FAILED, &why))).await;
+        }
+        record(ports, id, Fact::LockTaken { environment: environment.clone(), fence: holder.fence }).await?;
         return answer(ports, wait, None).await;
     }
     if ports.now() >= wait.deadline {
-        update(ports, pipeline, environment, |record| record.release(*run, ports.now())).await?;
-        return answer(
-            ports,
-            wait,
-            Some((errors::DEPLOY_FAILED, "the environment's lock did not come free in time")),
-        )
-        .await;
+        update(ports, pipeline, environment, |record| record.release(id, ports.now())).await?;
+        let why = "the environment's lock did not come free in time";
+        return answer(ports, wait, Some((errors::DEPLOY_FAILED, why))).await;
     }
     Ok(Settled::Waiting)
 }
 
-/// Notes what serves, gives a run's lock or place in the queue up and wakes the next. A failed rollback keeps the lock, so
-/// that nobody deploys over a state that people must see first.
+/// A holder that is over and could not release (its workflow died) must not block the others.
+async fn free_from_the_dead<P>(
+    ports: &P,
+    pipeline: &PipelineName,
+    environment: &EnvironmentName,
+    waiting: RunId,
+) -> Answer<()>
+where
+    P: Runs + Environments + Waits + Callbacks + Clock,
+{
+    let holder = ports.environment(pipeline, environment).await?.holder;
+    let Some(holder) = holder.filter(|holder| holder.run != waiting) else { return Ok(()) };
+    let run = load(ports, holder.run).await?;
+    if !run.status.is_terminal() || must_keep_lock(&run, environment) {
+        return Ok(());
+    }
+    hand_over(ports, &run, pipeline, environment).await.map(drop)
+}
+
+fn lock_of(wait: &Wait) -> Answer<(&PipelineName, &EnvironmentName, RunId)> {
+    match &wait.subject {
+        Subject::Lock { pipeline, environment, run } => Ok((pipeline, environment, *run)),
+        _ => Err(Fault::Permanent("a wait for a lock must name it".into())),
+    }
+}
+
+/// Notes what serves, gives a run's lock or place in the queue up and wakes the next. A failed rollback
+/// keeps the lock, so that nobody deploys over a state that people must see first.
 pub async fn release<P>(
     ports: &P,
     run: &Run,
@@ -75,23 +96,27 @@ where
     if must_keep_lock(run, environment) {
         return Ok(());
     }
+    let Some(next) = hand_over(ports, run, pipeline, environment).await? else { return Ok(()) };
+    let subject = Subject::Lock { pipeline: pipeline.clone(), environment: environment.clone(), run: next };
+    if let Some(wait) = ports.find(&subject).await? {
+        // Whatever keeps the next run from its lock is not this run's trouble: the sweep looks after it.
+        // Boxed: the next may be over itself, and then releases in its turn.
+        let _ = Box::pin(settle_lock(ports, &wait)).await;
+    }
+    Ok(())
+}
+
+/// Notes what serves and gives the lock up; gives who holds it now.
+async fn hand_over<P: Environments + Clock>(
+    ports: &P,
+    run: &Run,
+    pipeline: &PipelineName,
+    environment: &EnvironmentName,
+) -> Answer<Option<RunId>> {
     if let Some(state) = run.environment(environment) {
         super::run::note_deployed(ports, run, pipeline, state).await?;
     }
-    let next = update(ports, pipeline, environment, |record| record.release(run.id, ports.now())).await?;
-    let Some(next) = next else { return Ok(()) };
-    wake(ports, pipeline, environment, next).await
-}
-
-async fn wake<P>(ports: &P, pipeline: &PipelineName, environment: &EnvironmentName, next: RunId) -> Answer<()>
-where
-    P: Runs + Environments + Waits + Callbacks + Clock,
-{
-    let subject = Subject::Lock { pipeline: pipeline.clone(), environment: environment.clone(), run: next };
-    if let Some(wait) = ports.find(&subject).await? {
-        settle_lock(ports, &wait).await?;
-    }
-    Ok(())
+    update(ports, pipeline, environment, |record| record.release(run.id, ports.now())).await
 }
 
 fn must_keep_lock(run: &Run, environment: &EnvironmentName) -> bool {

@@ -16,7 +16,8 @@ where
     let mut run = load(ports, id).await?;
     if !run.status.is_terminal() {
         // A deploy that broke and was undone has a conclusion, but no fact says why it was undone.
-        let unexplained = run.cause.is_none() && run.conclusion() != Some(Status::Succeeded);
+        let explained = matches!(run.conclusion(), Some(Status::Succeeded | Status::Superseded));
+        let unexplained = run.cause.is_none() && !explained;
         if unexplained {
             let cause = broken
                 .unwrap_or_else(|| crate::messages::execution_lost("no state failed, yet not all is done"));
@@ -31,9 +32,12 @@ where
         };
     }
     if let Some(pipeline) = run.pipeline.clone() {
+        // One that can't be released must not keep the others from it.
+        let mut released = Ok(());
         for environment in &run.environments {
-            release(ports, &run, &pipeline, &environment.name).await?;
+            released = released.and(release(ports, &run, &pipeline, &environment.name).await);
         }
+        released?;
     }
     Ok(run)
 }
@@ -51,6 +55,7 @@ pub(super) async fn note_deployed<P: Environments + Clock>(
     };
     let deployed = Deployed {
         run: run.id,
+        git_ref: run.source.git_ref.clone(),
         commit: run.source.commit.clone(),
         task_definition: rollout.task_definition.clone(),
         images: rollout.images.clone(),

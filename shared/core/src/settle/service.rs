@@ -1,12 +1,12 @@
 //! Settling a service: what a deploy or a rollback came to, by the service's own account.
 
-use super::{Settled, answer, load, record};
+use super::{Settled, answer, load, record, try_record};
 use crate::contract::errors;
 use crate::fact::{DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner, Rollout};
-use crate::ids::EnvironmentName;
+use crate::ids::{EnvironmentName, RunId};
 use crate::messages;
 use crate::ports::{Answer, Callbacks, Clock, Fault, ReadServices, Runs, Waits, Written};
-use crate::rollout::{Progress, deploy_failure, judge_deploy, judge_rollback, telling_container};
+use crate::rollout::{Progress, Window, deploy_failure, judge_deploy, judge_rollback, telling_container};
 use crate::run::{EnvironmentState, Run};
 use crate::views::ServiceView;
 use crate::wait::{Wait, Work};
@@ -67,7 +67,7 @@ where
     };
     let (failure, ended_at) = match seen(ports, rollout).await? {
         None => (Some(refusal(environment, &messages::no_service(&rollout.cluster, &rollout.service))), None),
-        Some(service) => match judge_deploy(rollout, deployment, &service, ports.now(), wait.deadline) {
+        Some(service) => match judge_deploy(rollout, deployment, &service, window(ports, wait)) {
             Progress::Moving => return Ok(Settled::Waiting),
             Progress::Serving { ended_at } => (None, ended_at),
             Progress::Lost { kind, reason } => {
@@ -75,9 +75,28 @@ where
             }
         },
     };
-    let fact = Fact::DeployEnded { environment: environment.clone(), failure: failure.clone(), ended_at };
-    record(ports, run.id, fact).await?;
-    reply(ports, wait, failure.as_ref()).await
+    let fact = Fact::DeployEnded { environment: environment.clone(), failure, ended_at };
+    let run =
+        record_first(ports, run.id, fact, |run| Ok(state_of(run, environment)?.deploy.is_some())).await?;
+    let verdict = state_of(&run, environment)?.deploy.as_ref();
+    reply(ports, wait, verdict.and_then(|verdict| verdict.failure.as_ref())).await
+}
+
+/// Records a fact unless another settler was first, who may have seen it a little otherwise: then its word
+/// is the run's. `is_known` tells whether the run has such a word.
+async fn record_first<P: Runs + Clock>(
+    ports: &P,
+    id: RunId,
+    fact: Fact,
+    is_known: impl Fn(&Run) -> Answer<bool>,
+) -> Answer<Run> {
+    match try_record(ports, id, fact).await? {
+        Ok(run) => Ok(run),
+        Err(illegal) => {
+            let run = load(ports, id).await?;
+            if is_known(&run)? { Ok(run) } else { Err(Fault::Permanent(illegal.to_string())) }
+        }
+    }
 }
 
 async fn settle_rollback<P>(
@@ -94,7 +113,7 @@ where
         return answer(ports, wait, None).await;
     }
     let started = state.rollback.as_ref().and_then(|rollback| rollback.deployment.as_ref());
-    let (Some(rollout), Some((deployment, by))) = (&state.rollout, started) else {
+    let (Some(rollout), Some((_, by))) = (&state.rollout, started) else {
         return if ports.now() < wait.deadline {
             Ok(Settled::Waiting)
         } else {
@@ -108,13 +127,15 @@ where
     };
     let outcome = match seen(ports, rollout).await? {
         None => failed(environment, "the service is gone"),
-        Some(service) => match judge_rollback(deployment, &service, ports.now(), wait.deadline) {
+        Some(service) => match judge_rollback(rollout, &service, window(ports, wait)) {
             Progress::Moving => return Ok(Settled::Waiting),
             Progress::Serving { .. } => RollbackOutcome::Restored { by: *by },
             Progress::Lost { reason, .. } => without_baseline_tasks(environment, *by, &reason),
         },
     };
-    record(ports, run.id, Fact::RollbackEnded { environment: environment.clone(), outcome }).await?;
+    let fact = Fact::RollbackEnded { environment: environment.clone(), outcome };
+    record_first(ports, run.id, fact, |run| Ok(state_of(run, environment)?.rollback_outcome().is_some()))
+        .await?;
     answer(ports, wait, None).await
 }
 
@@ -184,6 +205,10 @@ async fn reply<P: Callbacks + Waits>(
 
 async fn seen(ports: &impl ReadServices, rollout: &Rollout) -> Answer<Option<ServiceView>> {
     ports.service(&rollout.cluster, &rollout.service).await
+}
+
+fn window(clock: &impl Clock, wait: &Wait) -> Window {
+    Window { since: wait.opened_at, now: clock.now(), deadline: wait.deadline }
 }
 
 fn state_of<'a>(run: &'a Run, environment: &EnvironmentName) -> Answer<&'a EnvironmentState> {
