@@ -5,6 +5,7 @@
 
 mod client;
 mod connect;
+mod environment;
 mod hook;
 mod local;
 mod output;
@@ -42,6 +43,11 @@ enum Verb {
     Validate(validate::Args),
     /// Tie a repository to the installation in your AWS account.
     Connect(connect::Args),
+    /// Look after environments.
+    Env {
+        #[command(subcommand)]
+        verb: environment::Verb,
+    },
     /// Run from a git server's hook.
     Hook {
         #[command(subcommand)]
@@ -74,6 +80,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Run { verb } => run::main(&cli.at, cli.json, &verb).await,
         Verb::Validate(args) => validate::main(cli.json, &args),
         Verb::Connect(args) => connect::main(cli.json, &args).await,
+        Verb::Env { verb } => environment::main(&verb).await,
         Verb::Hook { verb } => hook::main(&verb).await,
         Verb::Local { verb } => local::main(cli.json, &verb).await,
     }

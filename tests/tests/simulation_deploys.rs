@@ -4,7 +4,9 @@ use jiff::SignedDuration;
 use pushway_core::fact::{DeployFailureKind, Fact, JobStage, RollbackOutcome, RollbackOwner};
 use pushway_core::ports::Probed;
 use pushway_core::run::{Run, Status};
+use pushway_core::settle::{Unlocked, unlock};
 use pushway_core::testing::{Behaviour, Breaker, BuildScript, Injected, Manner};
+use pushway_tests::sim::block_on;
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
 
 fn cause(run: &Run) -> String {
@@ -159,6 +161,17 @@ fn f31_a_rollback_that_fails_is_said_aloud_and_keeps_the_lock() {
     story.sim.run_for(SignedDuration::from_hours(1));
     assert_eq!(story.run(next).status, Status::Testing, "it waits for the lock");
     assert_eq!(story.movers().iter().filter(|who| **who == "pushway").count(), 2);
+    // Once they have looked, they free it by hand, and the next run goes on.
+    let world = story.world();
+    let free = || {
+        let (pipeline, environment) = (run.pipeline.as_ref().unwrap(), &run.environments[0].name);
+        block_on(unlock(&*world, pipeline, environment)).unwrap()
+    };
+    assert_eq!(free(), Unlocked::Freed(run.id));
+    assert_eq!(free(), Unlocked::InUse(next), "a lock in use is not taken away");
+    story.sim.run();
+    assert_eq!(story.run(next).status, Status::Succeeded);
+    assert_eq!(free(), Unlocked::WasFree);
 }
 
 #[test]

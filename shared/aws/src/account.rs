@@ -18,6 +18,8 @@ use pushway_core::signature::Secret;
 use pushway_core::source::Hook;
 use url::Url;
 
+use crate::{Aws, Settings};
+
 /// Longer than any function of the API may take.
 const API_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -51,6 +53,11 @@ impl Account {
             .load()
             .await;
         Self { config }
+    }
+
+    /// The ports on the installation's table.
+    pub fn ports(&self, table: &str) -> Aws {
+        Aws::with_config(&self.config, Settings::for_table(table))
     }
 
     /// Registers a hook in the installation's table, with the secret its deliveries are signed with. A

@@ -27,9 +27,9 @@ mod time;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 
 pub use settings::{BadSetting, Settings};
 
@@ -57,15 +57,21 @@ pub struct Aws {
 impl Aws {
     /// Clients for the region and credentials that the process's environment names. Makes no call.
     pub async fn new(settings: Settings) -> Self {
+        let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        Self::with_config(&config, settings)
+    }
+
+    /// Clients for a given configuration; timeouts and retries are Pushway's own.
+    pub fn with_config(config: &SdkConfig, settings: Settings) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let config = config
+            .to_builder()
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-            .load()
-            .await;
+            .build();
         Self {
             settings: Arc::new(settings),
             secrets: secrets::Cache::default(),

@@ -43,6 +43,11 @@ impl Settings {
         Self::read(|name| std::env::var(name).ok())
     }
 
+    /// The settings of a program that works on the table alone.
+    pub(crate) fn for_table(table: &str) -> Self {
+        Self { table: table.to_owned(), state_machine: None, build_project: None, allow_private: Vec::new() }
+    }
+
     fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let get = |name| get(name).filter(|value| !value.is_empty());
         let missing = BadSetting { variable: TABLE, problem: "is missing".into() };

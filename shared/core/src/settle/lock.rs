@@ -8,7 +8,7 @@ use crate::contract::errors;
 use crate::environment::EnvironmentRecord;
 use crate::fact::Fact;
 use crate::ids::{EnvironmentName, PipelineName, RunId};
-use crate::ports::{Answer, Callbacks, Clock, Environments, Fault, Runs, Waits, Written};
+use crate::ports::{Answer, Callbacks, Clock, Environments, Fault, ReadRuns, Runs, Waits, Written};
 use crate::run::Run;
 use crate::wait::{Subject, Wait};
 
@@ -117,6 +117,35 @@ async fn hand_over<P: Environments + Clock>(
         super::run::note_deployed(ports, run, pipeline, state).await?;
     }
     update(ports, pipeline, environment, |record| record.release(run.id, ports.now())).await
+}
+
+/// What freeing an environment by hand came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlocked {
+    /// It was not locked.
+    WasFree,
+    /// The run that had kept the lock for people to look has it no more.
+    Freed(RunId),
+    /// A run that is not over holds it; nothing was done.
+    InUse(RunId),
+}
+
+/// Frees an environment that a failed rollback has kept locked, once people have looked. The next in the
+/// queue holds it then; the sweep tells it so.
+pub async fn unlock<P: ReadRuns + Environments + Clock>(
+    ports: &P,
+    pipeline: &PipelineName,
+    environment: &EnvironmentName,
+) -> Answer<Unlocked> {
+    let Some(holder) = ports.environment(pipeline, environment).await?.holder else {
+        return Ok(Unlocked::WasFree);
+    };
+    if !load(ports, holder.run).await?.status.is_terminal() {
+        return Ok(Unlocked::InUse(holder.run));
+    }
+    // Only this holder: the lock may have changed hands since it was looked at.
+    update(ports, pipeline, environment, |record| record.release(holder.run, ports.now())).await?;
+    Ok(Unlocked::Freed(holder.run))
 }
 
 fn must_keep_lock(run: &Run, environment: &EnvironmentName) -> bool {

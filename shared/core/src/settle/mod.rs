@@ -17,7 +17,7 @@ mod run;
 mod service;
 
 pub use build::settle_build;
-pub use lock::{acquire, release, settle_lock};
+pub use lock::{Unlocked, acquire, release, settle_lock, unlock};
 pub use run::finish;
 pub use service::{open_on_service, record_deploy_failure, settle_service};
 
