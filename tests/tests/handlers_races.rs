@@ -10,10 +10,12 @@ use std::task::{Context, Poll, Waker};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use pushway_core::contract::{EnvironmentTask, LockInput};
+use pushway_core::fact::{Cause, Fact, JobEnd, JobId, JobStage};
 use pushway_core::ids::RunId;
 use pushway_core::ports::{Clock as _, Environments as _};
 use pushway_core::run::{JobState, Status};
-use pushway_core::testing::{Behaviour, World};
+use pushway_core::settle::record;
+use pushway_core::testing::{Behaviour, BuildScript, World};
 use pushway_core::wait::{Subject, Wait, Work};
 use pushway_tests::sim::story::{PIPELINE, Story, parse};
 use pushway_tests::sim::{Events, block_on};
@@ -52,6 +54,25 @@ fn build_completed(world: &World, build: String) -> Racer<'_> {
     })
 }
 
+/// A settler that has read the build when its log was a line shorter, and dies before it answers.
+fn saw_another_log(world: &World, run: RunId) -> Racer<'_> {
+    let job = JobId { stage: JobStage::Build, name: parse("image") };
+    let cause = Cause::new("build/image", "no luck", "push again").with_evidence(["half a log".to_owned()]);
+    let end = JobEnd {
+        failure: Some(cause),
+        will_retry: true,
+        outputs: [].into(),
+        tests: None,
+        started_at: None,
+        ended_at: None,
+        log: None,
+    };
+    Box::pin(async move {
+        // Whether it is first is for the schedule to say.
+        let _ = record(world, run, Fact::JobEnded { job, attempt: 1, end }).await;
+    })
+}
+
 fn deploy_progress(world: &World, service: String) -> Racer<'_> {
     Box::pin(async move {
         let event: Value =
@@ -83,6 +104,26 @@ proptest! {
         story.sim.run();
         story.check();
         prop_assert_eq!(story.run(id).status, Status::Succeeded);
+    }
+
+    #[test]
+    fn f13_a_settler_that_saw_another_log_does_not_take_the_retry_away(schedule in schedules()) {
+        let mut story = Story::new();
+        story.sim.events = Events::Lost;
+        let pipeline = PIPELINE.replacen("buildspec: buildspec.yml", "buildspec: buildspec.yml, retries: 1", 1);
+        let failing = BuildScript::FailsIn("BUILD".into(), "no luck".into());
+        story.world().script_build(JobStage::Build, "image", Some(1), failing);
+        let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.builds().len() == 1);
+        let world = story.world();
+        world.advance(SignedDuration::from_secs(50));
+        let build = world.builds()[0].id.clone();
+        race(&world, vec![build_completed(&world, build), saw_another_log(&world, id)], &schedule);
+        story.sim.run();
+        story.check();
+        let run = story.run(id);
+        prop_assert_eq!((run.status, run.jobs[0].attempt), (Status::Succeeded, 2), "{:?}", run.cause);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use pushway_core::environment::Holder;
 use pushway_core::fact::{Entry, Fact, JobStage};
 use pushway_core::ids::RunId;
-use pushway_core::ports::{Clock as _, Environments as _, History as _, RunQuery, Waits as _};
+use pushway_core::ports::{Clock as _, Environments as _, History as _, RunQuery, Waits as _, Written};
 use pushway_core::run::{Run, Status};
 use pushway_core::testing::{Behaviour, BuildScript, Injected};
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image};
@@ -360,4 +360,19 @@ fn a_tested_digest_is_what_the_second_environment_gets() {
     assert_eq!(images[0], images[1]);
     assert_eq!(images[0]["web"], image_of(&commit));
     assert_eq!(story.world().builds().len(), 2, "it is built once");
+}
+
+#[test]
+fn f27_a_holder_that_is_over_does_not_hold_up_those_who_wait_already() {
+    let mut story = Story::new();
+    let over = story.play();
+    let world = story.world();
+    // It could not give the lock back: its workflow had died, and so had whoever closed the run.
+    let (pipeline, environment) = (over.pipeline.as_ref().unwrap(), &over.environments[0].name);
+    let mut record = block_on(world.environment(pipeline, environment)).unwrap();
+    record.acquire(over.id, world.now());
+    record.version += 1;
+    assert_eq!(block_on(world.put_environment(&record)), Ok(Written::Stored));
+    let next = story.play();
+    assert_eq!(next.status, Status::Succeeded, "{:?}", next.cause);
 }
