@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{IllegalTransition, contradicts, too_early};
+use super::transition::{IllegalTransition, contradicts, too_early};
 use crate::fact::{
     Baseline, Cause, CheckResult, DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner,
     Rollout,

@@ -15,9 +15,12 @@ use crate::source::Source;
 
 mod environment;
 mod status;
+mod transition;
 
 pub use environment::{DeployVerdict, EnvironmentState, RollbackState};
 pub use status::Status;
+pub use transition::{Applied, IllegalTransition};
+use transition::{contradicts, too_early};
 
 /// A job's place in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,44 +84,6 @@ pub struct Run {
     /// The run of the newer push that took its place.
     #[serde(default)]
     pub superseded_by: Option<RunId>,
-}
-
-/// What applying a fact came to.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Applied {
-    /// The fact was new: store this run and this entry together.
-    Changed(Box<Run>, Box<Entry>),
-    /// The run already says so.
-    Unchanged,
-}
-
-/// Why a fact can't follow from the facts before it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IllegalTransition {
-    /// The run is over.
-    #[error("run {run} is over ({status}); it never changes")]
-    Terminal {
-        /// Which run.
-        run: RunId,
-        /// Its final status.
-        status: Status,
-    },
-    /// The fact comes before what it builds on.
-    #[error("{fact} can't be recorded yet: {missing}")]
-    TooEarly {
-        /// The fact's name.
-        fact: &'static str,
-        /// What must happen first.
-        missing: String,
-    },
-    /// The run holds another fact in the same place.
-    #[error("{fact} contradicts the journal: {reason}")]
-    Contradicts {
-        /// The fact's name.
-        fact: &'static str,
-        /// What the journal says.
-        reason: String,
-    },
 }
 
 impl Run {
@@ -424,12 +389,4 @@ impl Run {
         let missing = || too_early(fact, format!("{job} must be in the plan"));
         self.jobs.iter_mut().find(|state| state.job == *job).ok_or_else(missing)
     }
-}
-
-fn too_early(fact: &'static str, missing: impl Into<String>) -> IllegalTransition {
-    IllegalTransition::TooEarly { fact, missing: missing.into() }
-}
-
-fn contradicts(fact: &'static str, reason: impl Into<String>) -> IllegalTransition {
-    IllegalTransition::Contradicts { fact, reason: reason.into() }
 }
