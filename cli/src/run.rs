@@ -1,6 +1,5 @@
 //! `pushway run show|watch|logs`: one run.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -131,7 +130,7 @@ async fn logs(client: &Client, id: RunId, stage: JobStage, job: &JobName) -> any
 
 fn describe(run: &Run) -> anyhow::Result<()> {
     let pipeline = run.pipeline.as_ref().map_or("no pipeline yet", |name| name.as_str());
-    output::line(&format!("run      {}  {}", run.id, mark(run.status)))?;
+    output::line(&format!("run      {}  {}", run.id, run.status))?;
     output::line(&format!("pipeline {pipeline}"))?;
     output::line(&format!(
         "commit   {} on {} of {}: {} ({})",
@@ -163,19 +162,11 @@ fn describe_cause(run: &Run) -> anyhow::Result<()> {
         output::line(&format!("superseded: run {by} of a newer push was deployed first"))?;
     }
     let Some(cause) = &run.cause else { return Ok(()) };
-    output::line(&format!("\n{} {}: {}", mark(run.status), cause.stage, cause.summary))?;
+    output::line(&format!("\n{} {}: {}", run.status, cause.stage, cause.summary))?;
     for line in &cause.evidence {
         output::line(&format!("    {line}"))?;
     }
     output::line(&format!("next: {}", cause.advice))
-}
-
-/// The status; on a terminal with a colour, which is never the only sign.
-fn mark(status: Status) -> String {
-    if !std::io::stdout().is_terminal() {
-        return status.to_string();
-    }
-    status.to_string().to_uppercase()
 }
 
 fn job_words(job: &JobState) -> String {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use pushway_core::contract::{EnvironmentTask, LockInput};
-use pushway_core::fact::{Cause, Fact, JobEnd, JobId, JobStage};
+use pushway_core::fact::{Cause, DeployFailure, DeployFailureKind, Fact, JobEnd, JobId, JobStage};
 use pushway_core::ids::RunId;
 use pushway_core::ports::{Clock as _, Environments as _};
 use pushway_core::run::{JobState, Status};
@@ -165,6 +165,29 @@ proptest! {
         story.sim.run();
         story.check();
         prop_assert_eq!(story.run(id).status, if crashes { Status::RolledBack } else { Status::Succeeded });
+    }
+
+    #[test]
+    fn f13_a_settler_that_saw_less_evidence_does_not_fail_the_other(schedule in schedules()) {
+        let mut story = Story::new();
+        story.sim.events = Events::Lost;
+        let commit = story.commit();
+        story.image_does(&commit, Behaviour::Crashes(3));
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.done("move_service") == 1);
+        let world = story.world();
+        world.advance(SignedDuration::from_secs(70));
+        let environment = story.run(id).environments[0].name.clone();
+        let cause = Cause::new("environment staging", "given up", "push again");
+        let failure = Some(DeployFailure { kind: DeployFailureKind::GivenUp, cause });
+        let other: Racer<'_> = Box::pin(async {
+            // Whether it is first is for the schedule to say.
+            let _ = record(&*world, id, Fact::DeployEnded { environment, failure, ended_at: None }).await;
+        });
+        race(&world, vec![deploy_progress(&world, story.service().arn()), other], &schedule);
+        story.sim.run();
+        story.check();
+        prop_assert_eq!(story.run(id).status, Status::RolledBack);
     }
 
     #[test]

@@ -9,13 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use pushway_core::environment::{Acquisition, EnvironmentRecord};
-use pushway_core::fact::{Baseline, DeployFailureKind, Entry, Fact, JobStage, Rollout, TestSummary};
+use pushway_core::fact::{
+    Baseline, Cause, DeployFailure, DeployFailureKind, Entry, Fact, JobStage, Rollout, TestSummary,
+};
 use pushway_core::ids::{Fence, RunId};
 use pushway_core::ports::Probed;
 use pushway_core::rollout::{
     Progress, RollbackStep, SETTLING, Window, judge_deploy, judge_rollback, rollback_step,
 };
-use pushway_core::run::{Applied, Run, Status};
+use pushway_core::run::{Applied, DeployVerdict, Run, Status};
 use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner};
 use pushway_core::views::{RolloutState, RolloutView, ServiceView};
 use pushway_tests::sim::story::{PIPELINE, Story, old_image, parse};
@@ -234,6 +236,19 @@ proptest! {
         if service.primary().is_none_or(|primary| !baseline || primary.task_definition != "old") {
             prop_assert_eq!(judge_rollback(&rollout(baseline), &service, window), Progress::Moving);
         }
+    }
+
+    #[test]
+    fn a_deploy_that_was_refused_has_nothing_to_roll_back(service in service(), baseline in any::<bool>()) {
+        let played = &PLAYED[0];
+        let run = Run::replay(played.id, &played.journal).unwrap();
+        let mut state = run.environments[0].clone();
+        let cause = Cause::new("environment staging", "another run is moving the service", "push again");
+        let failure = DeployFailure { kind: DeployFailureKind::Refused, cause };
+        state.rollout = Some(rollout(baseline));
+        (state.deployment, state.rollback) = (None, None);
+        state.deploy = Some(DeployVerdict { failure: Some(failure), ended_at: None });
+        prop_assert!(matches!(rollback_step(&state, &service), RollbackStep::NotNeeded(_)));
     }
 
     #[test]

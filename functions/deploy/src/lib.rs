@@ -16,7 +16,9 @@ use pushway_core::ports::{
     Callbacks, Clock, Environments, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
 };
 use pushway_core::run::{EnvironmentState, Run};
-use pushway_core::settle::{load, open_on_service, or_tell, record, record_deploy_failure, settle_service};
+use pushway_core::settle::{
+    load_planned, open_on_service, or_tell, record, record_deploy_failure, settle_service, state_of,
+};
 use pushway_core::views::{RolloutState, ServiceView};
 use pushway_core::wait::{Subject, Wait, Work};
 
@@ -33,14 +35,8 @@ async fn deploy<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
     P: Runs + Plans + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
 {
-    let run = load(ports, task.run_id).await?;
-    let plan = ports.plan(run.id).await?;
-    let planned = plan.as_ref().and_then(|plan| plan.environment(&task.environment));
-    let (Some(planned), Some(state)) = (planned, run.environment(&task.environment)) else {
-        return Err(
-            Fault::Permanent(format!("run {} has no environment {}", run.id, task.environment)).into()
-        );
-    };
+    let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
+    let state = state_of(&run, &task.environment)?;
     let Target::Ecs(target) = &planned.target;
     match begin(ports, &run, state, target, &task).await {
         Ok(()) => Ok(Done {}),

@@ -13,7 +13,7 @@ use pushway_core::ports::{
 };
 use pushway_core::rollout::{RollbackStep, rollback_step};
 use pushway_core::run::{EnvironmentState, Run};
-use pushway_core::settle::{load, open_on_service, or_tell, record, settle_service};
+use pushway_core::settle::{load, load_planned, open_on_service, or_tell, record, settle_service, state_of};
 use pushway_core::wait::{Subject, Wait, Work};
 
 /// Rolls one environment back.
@@ -29,14 +29,8 @@ async fn roll_back<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
     P: Runs + Plans + Waits + ReadServices + MoveServices + Callbacks + Clock,
 {
-    let run = load(ports, task.run_id).await?;
-    let plan = ports.plan(run.id).await?;
-    let planned = plan.as_ref().and_then(|plan| plan.environment(&task.environment));
-    let (Some(planned), Some(state)) = (planned, run.environment(&task.environment)) else {
-        return Err(
-            Fault::Permanent(format!("run {} has no environment {}", run.id, task.environment)).into()
-        );
-    };
+    let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
+    let state = state_of(&run, &task.environment)?;
     let Target::Ecs(target) = &planned.target;
     let timeout = SignedDuration::from_secs(i64::from(target.timeout_seconds));
     let decided = match planned.on_failure {
@@ -48,7 +42,7 @@ where
         record(ports, run.id, Fact::RollbackEnded { environment: task.environment.clone(), outcome }).await?;
     }
     let run = load(ports, run.id).await?;
-    if run.environment(&task.environment).is_some_and(|state| state.rollback_outcome().is_some()) {
+    if state_of(&run, &task.environment)?.rollback_outcome().is_some() {
         ports.succeed(&task.task_token).await?;
     }
     Ok(Done {})

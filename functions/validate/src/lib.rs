@@ -11,7 +11,7 @@ use pushway_core::messages::validation_failed;
 use pushway_core::plan::{Check, HttpCheck};
 use pushway_core::ports::{Answer, Clock, Fault, Plans, Probed, Probes, ReadServices, Runs};
 use pushway_core::rollout::check_digests;
-use pushway_core::settle::{load, record};
+use pushway_core::settle::{load_planned, record, state_of};
 
 /// Looks at the tasks, and the seconds between two: tasks of the version before may still drain.
 const DIGEST_LOOKS: u32 = 30;
@@ -22,18 +22,11 @@ pub async fn handle<P>(ports: &P, input: EnvironmentInput) -> Result<Done, Failu
 where
     P: Runs + Plans + ReadServices + Probes + Clock,
 {
-    let run = load(ports, input.run_id).await?;
-    let plan = ports.plan(run.id).await?;
-    let planned = plan.as_ref().and_then(|plan| plan.environment(&input.environment));
-    let state = run.environment(&input.environment);
-    let (Some(planned), Some(state), Some(rollout)) =
-        (planned, state, state.and_then(|state| state.rollout.as_ref()))
-    else {
-        return Err(Fault::Permanent(format!(
-            "run {} has deployed nothing to {}",
-            run.id, input.environment
-        ))
-        .into());
+    let (run, planned) = load_planned(ports, input.run_id, &input.environment).await?;
+    let state = state_of(&run, &input.environment)?;
+    let Some(rollout) = &state.rollout else {
+        let problem = format!("run {} has deployed nothing to {}", run.id, input.environment);
+        return Err(Fault::Permanent(problem).into());
     };
     let checks = if state.checks.is_empty() {
         let checks = check_all(ports, rollout, &planned.validate).await?;

@@ -9,7 +9,7 @@ use crate::ids::VariableName;
 use crate::messages;
 use crate::plan::JobPlan;
 use crate::ports::{Answer, Callbacks, Clock, Fault, Plans, ReadBuilds, ReadLogs, Runs, StopBuilds, Waits};
-use crate::run::{IllegalTransition, JobState};
+use crate::run::IllegalTransition;
 use crate::views::{BuildStatus, BuildView};
 use crate::wait::{Subject, Wait, Work};
 
@@ -136,12 +136,5 @@ fn times_and_log(view: &BuildView) -> JobEnd {
         started_at: view.started_at,
         ended_at: view.ended_at,
         log: view.log.clone(),
-    }
-}
-
-impl JobState {
-    /// The attempt that a start of this job would be: the running one, or the one after a retryable end.
-    pub fn next_attempt(&self) -> u32 {
-        if self.is_running() { self.attempt } else { self.attempt + 1 }
     }
 }

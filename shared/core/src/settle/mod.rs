@@ -6,9 +6,10 @@
 
 use crate::contract::{Done, Failure, TaskToken, errors};
 use crate::fact::Fact;
-use crate::ids::RunId;
-use crate::ports::{Answer, Callbacks, Called, Clock, Fault, ReadRuns, Runs, Waits, Written};
-use crate::run::{Applied, IllegalTransition, Run};
+use crate::ids::{EnvironmentName, RunId};
+use crate::plan::EnvironmentPlan;
+use crate::ports::{Answer, Callbacks, Called, Clock, Fault, Plans, ReadRuns, Runs, Waits, Written};
+use crate::run::{Applied, EnvironmentState, IllegalTransition, Run};
 use crate::wait::Wait;
 
 mod build;
@@ -37,6 +38,25 @@ pub enum Settled {
 /// The run, which must exist.
 pub async fn load(ports: &impl ReadRuns, id: RunId) -> Answer<Run> {
     ports.load(id).await?.ok_or_else(|| Fault::Permanent(format!("there is no run {id}")))
+}
+
+/// The run and what its plan says of an environment; both must exist.
+pub async fn load_planned<P: ReadRuns + Plans>(
+    ports: &P,
+    id: RunId,
+    environment: &EnvironmentName,
+) -> Answer<(Run, EnvironmentPlan)> {
+    let run = load(ports, id).await?;
+    let plan = ports.plan(id).await?;
+    let planned = plan.and_then(|plan| plan.environment(environment).cloned());
+    let missing = || Fault::Permanent(format!("the plan of run {id} has no environment {environment}"));
+    Ok((run, planned.ok_or_else(missing)?))
+}
+
+/// An environment's state in a run; it must be there.
+pub fn state_of<'a>(run: &'a Run, environment: &EnvironmentName) -> Answer<&'a EnvironmentState> {
+    let missing = || Fault::Permanent(format!("run {} has no environment {environment}", run.id));
+    run.environment(environment).ok_or_else(missing)
 }
 
 /// Records a fact. A fact that the run already knows is no news; one that can't be is a permanent fault.

@@ -1,13 +1,13 @@
 //! Settling a service: what a deploy or a rollback came to, by the service's own account.
 
-use super::{Settled, answer, load, record, try_record};
+use super::{Settled, answer, load, record, state_of, try_record};
 use crate::contract::errors;
 use crate::fact::{DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner, Rollout};
 use crate::ids::{EnvironmentName, RunId};
 use crate::messages;
 use crate::ports::{Answer, Callbacks, Clock, Fault, ReadServices, Runs, Waits, Written};
 use crate::rollout::{Progress, Window, deploy_failure, judge_deploy, judge_rollback, telling_container};
-use crate::run::{EnvironmentState, Run};
+use crate::run::Run;
 use crate::views::ServiceView;
 use crate::wait::{Wait, Work};
 
@@ -209,9 +209,4 @@ async fn seen(ports: &impl ReadServices, rollout: &Rollout) -> Answer<Option<Ser
 
 fn window(clock: &impl Clock, wait: &Wait) -> Window {
     Window { since: wait.opened_at, now: clock.now(), deadline: wait.deadline }
-}
-
-fn state_of<'a>(run: &'a Run, environment: &EnvironmentName) -> Answer<&'a EnvironmentState> {
-    let missing = || Fault::Permanent(format!("run {} has no environment {environment}", run.id));
-    run.environment(environment).ok_or_else(missing)
 }
