@@ -5,12 +5,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use pushway_aws::account::Account;
 use pushway_core::ids::{EnvironmentName, PipelineName};
 use pushway_core::settle::{Unlocked, unlock};
-use pushway_local::{Engine, deploy};
 
+use crate::installation::Laptop;
 use crate::output;
 
 /// What to do with an environment.
@@ -37,9 +36,11 @@ pub(crate) struct Unlock {
 /// Runs a verb; exits with 1 if the environment is in use.
 pub(crate) async fn main(verb: &Verb) -> anyhow::Result<ExitCode> {
     let Verb::Unlock(args) = verb;
-    let ports = match &args.table {
-        Some(table) => Account::from_environment().await.ports(table),
-        None => on_the_laptop().await?,
+    let ports = if let Some(table) = &args.table {
+        Account::from_environment().await.ports(table)
+    } else {
+        let laptop = Laptop::find("--table or PUSHWAY_TABLE").await?;
+        laptop.account().await?.ports(laptop.output("TableName")?)
     };
     let name = format!("{} of {}", args.environment, args.pipeline);
     match unlock(&ports, &args.pipeline, &args.environment).await? {
@@ -54,13 +55,4 @@ pub(crate) async fn main(verb: &Verb) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn on_the_laptop() -> anyhow::Result<pushway_aws::Aws> {
-    let here = std::env::current_dir().context("find the current folder")?;
-    let emulator = Engine::new(&here)?.running()?.emulator()?;
-    let outputs = deploy::outputs(&emulator, crate::local::STACK).await?;
-    let table = outputs.get("TableName").context("the laptop's installation has no output TableName")?;
-    let credentials = emulator.credentials().clone();
-    Ok(Account::emulated(emulator.endpoint(), emulator.region(), credentials).await.ports(table))
 }

@@ -1,19 +1,17 @@
 //! `pushway local up|down|status|push|logs`: the whole installation on this machine.
 
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use pushway_aws::account::Account;
-use pushway_core::signature::Secret;
 use pushway_core::source::Provider;
 use pushway_local::engine::Phase;
 use pushway_local::{Engine, Options, Running, Status, deploy, git};
 use serde_json::json;
 use url::Url;
 
+use crate::installation::{Laptop, address, hook_id};
 use crate::{connect, hook, output};
 
 /// Name of the installation's stack on the laptop.
@@ -170,7 +168,7 @@ async fn push_to(push: &Push) -> anyhow::Result<ExitCode> {
     if !commit.status.success() {
         bail!("{} is not a git repository with a commit; nothing to push", folder.display());
     }
-    let remote = remote(&running, name).await?;
+    let remote = remote(running, name).await?;
     let known = git(&["remote", "get-url", REMOTE]).output().context("start git")?;
     let verb = if known.status.success() { "set-url" } else { "add" };
     let path = remote.path.to_str().context("the remote's path is not UTF-8")?;
@@ -180,15 +178,9 @@ async fn push_to(push: &Push) -> anyhow::Result<ExitCode> {
 }
 
 /// The remote for a repository of this name, connected to the installation.
-async fn remote(running: &Running, name: &str) -> anyhow::Result<git::Repository> {
-    let emulator = running.emulator()?;
-    let outputs = deploy::outputs(&emulator, STACK).await?;
-    let output = |name: &str| {
-        outputs
-            .get(name)
-            .with_context(|| format!("the installation has no output {name}; run `pushway local up`"))
-    };
-    let config = running.layout.git().join(format!("{name}.hook.json"));
+async fn remote(running: Running, name: &str) -> anyhow::Result<git::Repository> {
+    let laptop = Laptop::of(running).await?;
+    let config = laptop.running.layout.git().join(format!("{name}.hook.json"));
     let own = std::env::current_exe().context("find this program")?;
     let command: Vec<OsString> = [
         own.into_os_string(),
@@ -198,24 +190,14 @@ async fn remote(running: &Running, name: &str) -> anyhow::Result<git::Repository
         config.clone().into_os_string(),
     ]
     .into();
-    let repository = git::create(&running.layout, name, &command).await?;
-    let hook = connect::new_hook(Provider::Git, name, &repository.clone_url(&running.endpoints.git))?;
-    let account =
-        Account::emulated(emulator.endpoint(), emulator.region(), emulator.credentials().clone()).await;
-    let secret = connect::register(&account, output("TableName")?, &hook).await?;
-    let url = connect::address(&reachable(running, output("WebhookUrl")?)?, &hook)?;
-    write_config(&config, url, name, &secret)?;
+    let repository = git::create(&laptop.running.layout, name, &command).await?;
+    let clone_url = repository.clone_url(&laptop.running.endpoints.git);
+    let hook =
+        connect::new_hook(Provider::Git, hook_id(name).map_err(anyhow::Error::msg)?, name, &clone_url)?;
+    let secret = connect::register(&laptop.account().await?, laptop.output("TableName")?, &hook).await?;
+    let url = address(&laptop.url("WebhookUrl")?, &hook)?;
+    hook::Config::new(url, name, &secret).write(&config)?;
     Ok(repository)
-}
-
-fn write_config(path: &Path, url: Url, repository: &str, secret: &Secret) -> anyhow::Result<()> {
-    let secret = String::from_utf8_lossy(secret.expose()).into_owned();
-    let text =
-        serde_json::to_string_pretty(&hook::Config { url, repository: repository.to_owned(), secret })?;
-    // Created empty and private first, so that the secret is never readable for others.
-    std::fs::write(path, "").with_context(|| format!("write {}", path.display()))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
 /// The installation's outputs name AWS's own hosts; here the emulator answers for them.

@@ -5,12 +5,21 @@
 
 mod client;
 mod connect;
+mod disconnect;
+#[cfg(test)]
+mod docs;
 mod environment;
+mod explain;
 mod hook;
+mod init;
+mod installation;
 mod local;
 mod output;
+mod repos;
+mod rotate;
 mod run;
 mod runs;
+mod start;
 mod validate;
 
 use std::process::ExitCode;
@@ -39,10 +48,24 @@ enum Verb {
         #[command(subcommand)]
         verb: run::Verb,
     },
-    /// Check a pipeline file without pushing it.
+    /// Write a first pipeline file for a repository.
+    Init(init::Args),
+    /// Check pipeline files without pushing them.
     Validate(validate::Args),
     /// Tie a repository to the installation in your AWS account.
-    Connect(connect::Args),
+    Connect(Box<connect::Args>),
+    /// List the connected repositories and how well they are looked after.
+    Repos(repos::Args),
+    /// Untie a repository from the installation; its history stays.
+    Disconnect(disconnect::Args),
+    /// Give a repository's webhook a new secret; the old one is taken for a while.
+    RotateSecret(rotate::Args),
+    /// Start a run by hand.
+    Start(start::Start),
+    /// Let one commit of a fork's pull request be built, once you have read it.
+    ApproveFork(start::ApproveFork),
+    /// Say which rule started, ignored, queued or superseded what.
+    Explain(explain::Args),
     /// Look after environments.
     Env {
         #[command(subcommand)]
@@ -78,8 +101,15 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Runs(args) => runs::main(&cli.at, cli.json, &args).await,
         Verb::Run { verb } => run::main(&cli.at, cli.json, &verb).await,
+        Verb::Init(args) => init::main(cli.json, &args),
         Verb::Validate(args) => validate::main(cli.json, &args),
         Verb::Connect(args) => connect::main(cli.json, &args).await,
+        Verb::Repos(args) => repos::main(&cli.at, cli.json, &args).await,
+        Verb::Disconnect(args) => disconnect::main(cli.json, &args).await,
+        Verb::RotateSecret(args) => rotate::main(cli.json, &args).await,
+        Verb::Start(args) => start::main(&cli.at, cli.json, &args).await,
+        Verb::ApproveFork(args) => start::approve(&cli.at, cli.json, &args).await,
+        Verb::Explain(args) => explain::main(&cli.at, cli.json, &args).await,
         Verb::Env { verb } => environment::main(&verb).await,
         Verb::Hook { verb } => hook::main(&verb).await,
         Verb::Local { verb } => local::main(cli.json, &verb).await,

@@ -223,6 +223,8 @@ fn tell(fact: &Fact) -> String {
         Fact::Planned { pipeline, jobs, environments, .. } => {
             format!("planned {pipeline}: {} jobs, {} environments", jobs.len(), environments.len())
         }
+        Fact::Queued { behind } => format!("waits behind run {behind} of the same branch"),
+        Fact::Overtaken { rule, .. } => format!("superseded: {rule}"),
         Fact::JobStarted { job, attempt, .. } => format!("{job} started (attempt {attempt})"),
         Fact::JobEnded { job, end, .. } => match &end.failure {
             None => format!("{job} succeeded"),

@@ -5,7 +5,10 @@
 //! an engine carries, `up` and `down` also clear away what a crash left. It never starts children itself:
 //! that is the supervisor's.
 
-use std::{fs::File, os::unix::fs::OpenOptionsExt as _, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap, fs::File, os::unix::fs::OpenOptionsExt as _, path::Path, process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
@@ -33,11 +36,15 @@ pub struct Options {
     pub docker: bool,
     /// The user's `DOCKER_HOST`, if set.
     pub docker_host: Option<String>,
+    /// Who answers functions for an AWS service that the emulator lacks: the service's name as in the SDK's
+    /// variable (`CODECOMMIT` of `AWS_ENDPOINT_URL_CODECOMMIT`) to an address on loopback.
+    #[serde(default)]
+    pub endpoints: BTreeMap<String, String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { region: "us-east-1".to_owned(), docker: true, docker_host: None }
+        Self { region: "us-east-1".to_owned(), docker: true, docker_host: None, endpoints: BTreeMap::new() }
     }
 }
 

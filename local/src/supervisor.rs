@@ -99,10 +99,10 @@ impl Supervisor {
             aws: format!("http://127.0.0.1:{emulator_port}"),
             codebuild: format!("http://{}", codebuild.local_addr()?),
             git: format!("http://{}", git.local_addr()?),
-            region: options.region,
+            region: options.region.clone(),
             containers: self.containers.clone(),
         };
-        let emulator = self.start_emulator(emulator_port, &endpoints).await?;
+        let emulator = self.start_emulator(emulator_port, &endpoints, &options).await?;
         let mut parts = self.start_parts(&emulator, codebuild, git);
         self.state.phase = Phase::Ready { endpoints };
         write_state(&self.layout, &self.state)?;
@@ -137,7 +137,12 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn start_emulator(&mut self, port: u16, endpoints: &Endpoints) -> anyhow::Result<Emulator> {
+    async fn start_emulator(
+        &mut self,
+        port: u16,
+        endpoints: &Endpoints,
+        options: &Options,
+    ) -> anyhow::Result<Emulator> {
         let emulator = Emulator::root(&endpoints.aws, &endpoints.region)?;
         let scratch = self.layout.scratch();
         let _absent = std::fs::remove_dir_all(&scratch);
@@ -147,6 +152,8 @@ impl Supervisor {
         // The script, not `python -m`: it is what the package documents, and what a user sees in `ps`.
         let mut command = bound_command(&self.layout, &self.layout.venv_bin().join("ministack"), &log)?;
         command.current_dir(&scratch).envs(self.emulator_env(port, endpoints, &emulator));
+        let others = options.endpoints.iter();
+        command.envs(others.map(|(service, url)| (format!("AWS_ENDPOINT_URL_{service}"), url)));
         let child = self.spawner.spawn(command).await?;
         self.own("emulator", child)?;
         self.wait_for_emulator(&emulator, &log).await?;

@@ -1,4 +1,5 @@
 //! Helpers of the tests that look at Pushway as a whole.
 
+pub mod forges;
 pub mod repository;
 pub mod sim;

@@ -8,15 +8,35 @@ use serde_json::Value;
 /// The actions behind each port. A transaction needs the actions of its items (`DynamoDB` Developer Guide,
 /// "IAM with `DynamoDB` transactions").
 const PORTS: &[(&str, &[&str])] = &[
+    ("Announcements", &["events:PutEvents", "sns:Publish"]),
+    ("BranchRecords", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Callbacks", &["states:SendTaskFailure", "states:SendTaskSuccess"]),
     ("Clock", &[]),
+    // A comment shows beside what its commit changed, so the commit's parent is asked for.
+    (
+        "CommitStatuses",
+        &["codecommit:GetCommit", "codecommit:PostCommentForComparedCommit", "secretsmanager:GetSecretValue"],
+    ),
     ("Deliveries", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Environments", &["dynamodb:GetItem", "dynamodb:PutItem"]),
-    // Only CodeCommit's heads are asked for by a function; a forge of another kind would need its token.
-    ("Heads", &["codecommit:GetBranch", "codecommit:GetCommit", "codecommit:GetFolder"]),
+    // Of a plain git server, what its delivery carried.
+    ("Differences", &["codecommit:GetDifferences", "dynamodb:GetItem", "secretsmanager:GetSecretValue"]),
+    // A forge is asked with the hook's token.
+    (
+        "Heads",
+        &[
+            "codecommit:GetBranch",
+            "codecommit:GetCommit",
+            "codecommit:GetFolder",
+            "secretsmanager:GetSecretValue",
+        ],
+    ),
     ("Heartbeats", &["states:SendTaskHeartbeat"]),
     ("History", &["dynamodb:Query"]),
     ("Hooks", &["dynamodb:GetItem"]),
+    ("ListBranches", &["codecommit:GetBranch", "codecommit:ListBranches", "secretsmanager:GetSecretValue"]),
+    ("ListHooks", &["dynamodb:GetItem", "dynamodb:Query"]),
+    ("Notices", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     (
         "MoveServices",
         &[
@@ -31,8 +51,11 @@ const PORTS: &[(&str, &[&str])] = &[
     ("Overdue", &["dynamodb:GetItem", "dynamodb:Query"]),
     ("Plans", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Probes", &[]),
+    // A private repository's forge takes the hook's token.
+    ("PullRequests", &["codecommit:GetPullRequest", "secretsmanager:GetSecretValue"]),
     ("Random", &[]),
     ("ReadBuilds", &["codebuild:BatchGetBuilds", "codebuild:BatchGetReports", "codebuild:DescribeTestCases"]),
+    ("ReadDeliveries", &["dynamodb:GetItem"]),
     ("ReadExecutions", &["states:DescribeExecution"]),
     ("ReadLogs", &["logs:GetLogEvents"]),
     ("ReadRuns", &["dynamodb:GetItem"]),
@@ -46,25 +69,36 @@ const PORTS: &[(&str, &[&str])] = &[
             "logs:GetLogEvents",
         ],
     ),
+    ("Reconciliations", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     // A private file takes the hook's token; a plain git server's file lies in the table.
-    ("RepositoryFiles", &["codecommit:GetFile", "dynamodb:GetItem", "secretsmanager:GetSecretValue"]),
+    (
+        "RepositoryFiles",
+        &["codecommit:GetFile", "codecommit:GetFolder", "dynamodb:GetItem", "secretsmanager:GetSecretValue"],
+    ),
     ("Runs", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Secrets", &["secretsmanager:GetSecretValue"]),
     ("StartBuilds", &["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild"]),
     ("StartExecutions", &["states:StartExecution"]),
     ("StopBuilds", &["codebuild:StopBuild"]),
+    ("SubscriptionRecords", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     ("Waits", &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
+    ("Webhooks", &["secretsmanager:GetSecretValue"]),
 ];
 
 /// What every function may: its log and its traces.
 const BASICS: &[&str] =
     &["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
 
+/// What a function may that the table's stream wakes (Lambda Developer Guide, "Using Lambda with DynamoDB").
+const STREAM: &[&str] =
+    &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+
 /// What a function may whose failed events are kept.
 const ON_FAILURE: &str = "sqs:SendMessage";
 
 /// Actions that know no resources, or none that is known beforehand.
 const ANY_RESOURCE: &[&str] = &[
+    "dynamodb:ListStreams",
     "ecr:DescribeRepositories",
     "ecr:GetAuthorizationToken",
     "ecs:DescribeTaskDefinition",
@@ -129,7 +163,13 @@ fn a_role_grants_what_its_functions_ports_take() {
             ports(&name).iter().flat_map(|port| actions_of(port)).copied().collect();
         wanted.extend(BASICS);
         let function = &template["Resources"][pascal(&name) + "Function"]["Properties"];
-        if function.get("EventInvokeConfig").is_some() {
+        let sources = function["Events"].as_object();
+        let is_woken_by_stream =
+            sources.is_some_and(|events| events.values().any(|event| event["Type"] == "DynamoDB"));
+        if is_woken_by_stream {
+            wanted.extend(STREAM);
+        }
+        if function.get("EventInvokeConfig").is_some() || is_woken_by_stream {
             wanted.insert(ON_FAILURE);
         }
         let role = roles[(pascal(&name) + "Role").as_str()];
@@ -163,7 +203,7 @@ fn the_code_calls_what_ports_are_said_to_take() {
 
 #[test]
 fn every_port_is_listed() {
-    let source = text("shared/core/src/ports.rs");
+    let source = sources("shared/core/src/ports");
     let declared: BTreeSet<&str> = source
         .lines()
         .filter_map(|line| line.strip_prefix("pub trait ")?.split_once(':').map(|(name, _)| name))
@@ -241,6 +281,37 @@ fn a40_a_build_may_nothing_of_pushway() {
         statements.iter().find(|statement| statement["Effect"] == "Deny").expect("signing keys are denied");
     let resource = denied["Resource"]["Fn::Sub"].as_str().unwrap();
     assert!(resource.ends_with(":secret:pushway/*"), "{resource}");
+}
+
+#[test]
+fn a19_a22_a_build_of_code_that_nobody_has_merged_may_write_its_log_and_its_test_results_only() {
+    let template = template();
+    let untrusted = &template["Resources"]["UntrustedProject"]["Properties"];
+    assert_eq!(untrusted["ServiceRole"]["Fn::GetAtt"], "UntrustedRole.Arn");
+    assert_eq!(untrusted["Environment"]["PrivilegedMode"], false, "no Docker daemon");
+    // Nothing that an unmerged build leaves behind is ever read by another one: neither project has a cache,
+    // no build is given one, and logs and reports have names of their own.
+    assert_eq!(untrusted["Cache"]["Type"], "NO_CACHE");
+    assert!(template["Resources"]["BuildProject"]["Properties"].get("Cache").is_none());
+    assert!(!sources("shared/aws/src/codebuild").contains("cache_override"));
+    let roles = roles(&template);
+    let trusted_with = |role: &str| statements(&template, roles[role]);
+    let resources_of = |statements: Vec<&Value>| -> BTreeSet<String> {
+        let of = |statement: &Value| {
+            many(&statement["Resource"]).into_iter().map(|arn| arn["Fn::Sub"].clone()).collect::<Vec<_>>()
+        };
+        statements.into_iter().flat_map(of).filter_map(|arn| Some(arn.as_str()?.to_owned())).collect()
+    };
+    let statements = trusted_with("UntrustedRole");
+    for action in granted(&statements) {
+        let is_harmless = ["logs:CreateLogStream", "logs:PutLogEvents"].contains(&action)
+            || action.starts_with("codebuild:")
+                && (action.contains("Report") || action.ends_with("PutTestCases"));
+        assert!(is_harmless, "unmerged code may {action}");
+    }
+    let own = resources_of(statements);
+    assert!(own.iter().all(|arn| arn.contains("${AWS::StackName}-untrusted")), "{own:?}");
+    assert!(own.is_disjoint(&resources_of(trusted_with("BuildRole"))));
 }
 
 #[test]

@@ -33,52 +33,10 @@ fn f1_a_delivery_that_comes_fifty_times_is_one_run() {
 }
 
 #[test]
-fn f2_a3_the_same_push_under_new_delivery_ids_is_one_run_even_months_later() {
-    let mut story = Story::new();
-    let commit = story.commit();
-    let first = story.push("main", &commit);
-    for days in [0, 4, 89] {
-        story.world().advance(jiff::SignedDuration::from_hours(24 * days));
-        assert_eq!(story.push("main", &commit), first);
-    }
-    assert_eq!(story.world().runs().len(), 1);
-}
-
-#[test]
 fn the_same_commit_on_another_branch_is_another_run() {
     let mut story = Story::new();
     let commit = story.commit();
     assert_ne!(story.push("main", &commit), story.push("release/1", &commit));
-}
-
-#[test]
-fn a8_a_delivery_of_another_repository_is_refused_even_with_a_good_signature() {
-    let story = Story::new();
-    for (id, name) in [(43, "acme/web"), (42, "acme/other"), (43, "evil/web")] {
-        let mut body = push_body("main", &parse(&"a".repeat(40)));
-        body["repository"] = json!({ "id": id, "full_name": name });
-        let answered = story.send(&Post::github("push", "d1", &body.to_string(), SECRET)).unwrap();
-        assert_eq!(answered.status, 400, "{name} {id}: {:?}", answered.body);
-        nothing_was_written(&story);
-    }
-}
-
-#[test]
-fn a8_another_hooks_secret_opens_nothing() {
-    let story = Story::new();
-    let world = story.world();
-    world.add_secret("pushway/other", "other");
-    world.add_hook(Hook {
-        id: parse("other"),
-        repository: "acme/other".into(),
-        repository_id: Some(parse("7")),
-        secret: Some("pushway/other".into()),
-        ..hook()
-    });
-    let body = push_body("main", &parse(&"a".repeat(40))).to_string();
-    let answered = story.send(&Post::github("push", "d1", &body, "other")).unwrap();
-    assert_eq!(answered.status, 401);
-    nothing_was_written(&story);
 }
 
 #[test]
@@ -139,7 +97,7 @@ fn a2_a_body_is_compared_as_it_came_and_decoded_only_where_api_gateway_says_so()
 fn a4_a_push_that_is_called_another_event_starts_nothing() {
     let story = Story::new();
     let body = push_body("main", &parse(&"a".repeat(40))).to_string();
-    for event in ["release", "pull_request", "Push", "push ", ""] {
+    for event in ["release", "Push", "push ", ""] {
         let answered =
             story.send(&Post::github(event, &format!("d-{}", event.len()), &body, SECRET)).unwrap();
         assert_eq!(answered.status, 200, "{event:?}: a hook that answers 4xx is turned off");
@@ -159,94 +117,10 @@ fn a13_a_ping_is_answered_well() {
 }
 
 #[test]
-fn a_deleted_branch_starts_nothing() {
-    let story = Story::new();
-    let mut body = push_body("main", &parse(ZERO));
-    body["deleted"] = json!(true);
-    body["head_commit"] = Value::Null;
-    let answered = story.send(&Post::github("push", "d1", &body.to_string(), SECRET)).unwrap();
-    assert_eq!(answered.body, json!({ "ignored": "refs/heads/main was deleted; there is nothing to run" }));
-    assert_eq!(story.world().runs(), []);
-}
-
-#[test]
-fn a10_an_oversize_body_is_refused_before_it_is_read() {
-    let story = Story::new();
-    let body = format!("{{\"x\":\"{}\"}}", "y".repeat(5 * 1024 * 1024));
-    let answered = story.send(&Post::github("push", "d1", &body, SECRET)).unwrap();
-    assert_eq!(answered.status, 413);
-    nothing_was_written(&story);
-}
-
-#[test]
-fn a11_a12_bodies_that_are_no_push_are_refused_without_a_write() {
-    let story = Story::new();
-    let good = push_body("main", &parse(&"a".repeat(40)));
-    let with = |key: &str, value: Value| {
-        let mut body = good.clone();
-        body[key] = value;
-        body.to_string()
-    };
-    let mut without_after = good.clone();
-    without_after.as_object_mut().unwrap().remove("after");
-    let bodies = [
-        String::new(),
-        "{".into(),
-        "null".into(),
-        "[]".into(),
-        "payload=%7B%7D".into(),
-        format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)),
-        "\u{feff}{}".into(),
-        r#"{"ref":"\ud800"}"#.into(),
-        without_after.to_string(),
-        with("after", json!(1e300)),
-        with("after", json!("main")),
-        with("after", json!("A".repeat(40))),
-        with("before", json!("zz")),
-        with("ref", json!("main")),
-        with("ref", json!("refs/heads/a..b")),
-        with("ref", json!("refs/heads/zzz\";echo${IFS}\"hello\";#\u{7}")),
-        with("ref", json!(format!("refs/heads/{}", "x".repeat(300)))),
-        with("deleted", json!("no")),
-        with("head_commit", Value::Null),
-        with("head_commit", json!({ "id": "b".repeat(40), "author": {} })),
-        with("repository", json!({ "id": -1, "full_name": "acme/web" })),
-        with("repository", json!({ "id": 1.5, "full_name": "acme/web" })),
-        good.to_string().replacen("\"ref\"", "\"ref\":\"refs/heads/x\",\"ref\"", 1),
-        good.to_string().replacen("42", "18446744073709551617", 1),
-    ];
-    for (number, body) in bodies.iter().enumerate() {
-        let answered = story.send(&Post::github("push", "d1", body, SECRET)).unwrap();
-        let start: String = body.chars().take(80).collect();
-        assert_eq!(answered.status, 400, "{number} {start}: {:?}", answered.body);
-    }
-    for delivery in ["", "d 1", &"d".repeat(129)] {
-        let answered = story.send(&Post::github("push", delivery, &good.to_string(), SECRET)).unwrap();
-        assert_eq!(answered.status, 400, "delivery {delivery:?}");
-    }
-    nothing_was_written(&story);
-}
-
-#[test]
-fn a14_a_branch_that_looks_like_shell_is_inert_data() {
-    let mut story = Story::new();
-    let commit = story.commit();
-    let branch = "release/$(id)`id`;echo${IFS}x;'\"&&#";
-    let id = story.push(branch, &commit);
-    story.sim.run();
-    story.check();
-    let run = story.run(id);
-    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
-    for build in story.world().builds() {
-        assert_eq!(build.request.variables["PUSHWAY_BRANCH"], branch);
-    }
-}
-
-#[test]
 fn unknown_providers_are_not_found() {
     let mut story = Story::new();
     let commit = story.commit();
-    for provider in ["gitlab", "codecommit", "GITHUB", "", "../github"] {
+    for provider in ["sourcehut", "codecommit", "GITHUB", "", "../github"] {
         let post = Post { provider: provider.into(), ..story.post_of("main", &commit) };
         assert_eq!(story.send(&post).unwrap().status, 404, "{provider}");
     }

@@ -44,7 +44,7 @@ fn race(world: &World, racers: Vec<Racer<'_>>, schedule: &[u8]) {
 }
 
 fn sweep(world: &World) -> Racer<'_> {
-    Box::pin(async { assert_eq!(sweep::handle(world, json!({})).await.expect("it sweeps").failed, 0) })
+    Box::pin(async { assert_eq!(sweep::handle(world, None, json!({})).await.expect("it sweeps").failed, 0) })
 }
 
 fn build_completed(world: &World, build: String) -> Racer<'_> {

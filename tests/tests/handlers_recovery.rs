@@ -316,7 +316,11 @@ fn a_disconnected_repository_ends_its_runs_with_a_cause() {
     story.sim.run();
     story.check();
     assert_eq!(story.run(id).status, Status::Failed);
-    assert!(cause(&story.run(id)).contains("hook web was disconnected"), "{}", cause(&story.run(id)));
+    assert!(
+        cause(&story.run(id)).contains("hook web of acme/web was disconnected"),
+        "{}",
+        cause(&story.run(id))
+    );
 }
 
 #[test]

@@ -3,8 +3,10 @@
 //!
 //! It drives the same programs that a user does and knows nothing about runs but what the API tells.
 
+mod bench;
 mod demo;
 mod example;
+mod fuzz;
 mod ledger;
 mod lint;
 mod package;
@@ -28,7 +30,12 @@ enum Verb {
     /// Set everything up on this machine and play the main job with real pushes.
     Demo(demo::Args),
     /// Set everything up and run every test.
-    Test,
+    Test(test::Args),
+    /// Throw inputs at every parser of outside bytes, guided by coverage.
+    Fuzz(fuzz::Args),
+    /// Measure a promise about speed; fails if it does not hold.
+    #[command(subcommand)]
+    Bench(bench::Verb),
     /// Check format, lints, dependencies and templates.
     Lint,
     /// Build the functions and lay them out under target/lambda, where template.yaml expects them.
@@ -39,7 +46,9 @@ enum Verb {
 async fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Demo(args) => demo::main(&args).await,
-        Verb::Test => test::main().await,
+        Verb::Test(args) => test::main(&args).await,
+        Verb::Fuzz(args) => fuzz::main(&args),
+        Verb::Bench(verb) => bench::main(&verb),
         Verb::Lint => lint::main().await,
         Verb::Package(args) => package::main(&args),
     };

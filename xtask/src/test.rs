@@ -1,22 +1,35 @@
-//! `cargo xtask test`: sets up and runs every test of the repository. The end-to-end story among them runs
-//! the demo, so what it needs is made ready here.
+//! `cargo xtask test`: sets up and runs every test of the repository. The end-to-end tests among them run the
+//! demo and deploy the installation to an emulator, so what they need is made ready here.
 
 use std::process::ExitCode;
 
 use pushway_local::{Engine, docker, tools};
 
 use crate::process::{command, say};
-use crate::{package, root};
+use crate::{fuzz, package, root};
+
+/// How to test.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How long each fuzz target runs; 0 leaves them to the tests that replay their seeds.
+    #[arg(long, default_value_t = 60)]
+    fuzz_seconds: u32,
+}
 
 /// Runs every test.
-pub(crate) async fn main() -> anyhow::Result<ExitCode> {
+pub(crate) async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let root = root();
     package::debug_with_tests()?;
     let engine = Engine::new(&root)?;
     tools::install(engine.layout(), &say).await?;
     let log = engine.layout().logs().join("docker-install.log");
     docker::prepare(std::env::var("DOCKER_HOST").ok().as_deref(), &log, &say).await?;
+    // Before the tests, whose summary closes the output.
+    let holds = args.fuzz_seconds == 0 || fuzz::all_hold(args.fuzz_seconds)?;
     // Standard output is the test runner's own: its summary is what a reader looks for.
     let status = command(&root, "cargo", &["test", "--workspace", "--no-fail-fast"]).status()?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if !holds {
+        say("a fuzz target broke; its input and how to replay it are shown above the tests");
+    }
+    Ok(if status.success() && holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

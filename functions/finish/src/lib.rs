@@ -5,13 +5,15 @@
 
 use pushway_core::contract::{Done, Failure, FinishInput};
 use pushway_core::messages;
-use pushway_core::ports::{Callbacks, Clock, Environments, Runs, Waits};
+use pushway_core::ports::{
+    BranchRecords, Callbacks, Clock, Environments, Hooks, Plans, Runs, StopBuilds, Waits,
+};
 use pushway_core::settle;
 
 /// Closes a run.
 pub async fn handle<P>(ports: &P, input: FinishInput) -> Result<Done, Failure>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
 {
     let broken = input.error.map(|caught| messages::broke(&caught.error, &caught.cause));
     let run = settle::finish(ports, input.run_id, broken).await?;

@@ -1,33 +1,73 @@
-//! States `Acquire` and `Release`: one deploy at a time per environment.
+//! States `Turn`, `Acquire` and `Release`: which run goes on and which waits.
 //!
-//! `Acquire` waits its turn in the environment's queue; `Release` notes what serves now and wakes the next.
+//! `Turn` orders the runs of one branch, `Acquire` lets one deploy at a time into an environment, `Release`
+//! notes what serves now and wakes the next.
 
 use jiff::SignedDuration;
-use pushway_core::contract::{Done, EnvironmentInput, EnvironmentTask, Failure, LockInput, errors};
-use pushway_core::ports::{Callbacks, Clock, Environments, Fault, Runs, Waits};
-use pushway_core::settle::{acquire, load, or_tell, release};
+use pushway_core::contract::{
+    Done, EnvironmentInput, EnvironmentTask, Failure, LockInput, RunTask, TaskToken, errors,
+};
+use pushway_core::messages;
+use pushway_core::ports::{
+    Answer, BranchRecords, Callbacks, Clock, Environments, Fault, Hooks, Plans, Runs, StopBuilds, Waits,
+    Written,
+};
+use pushway_core::run::Run;
+use pushway_core::settle::{acquire, leave, load, or_tell, overtake, release, settle_turn};
 use pushway_core::wait::{Subject, Wait, Work};
 
-/// How long a run may wait for an environment: as long as state `Acquire` does.
+/// How long a run may wait for its turn or an environment: as long as these states do.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// Takes a lock or gives it back.
+/// Lets a run go on or wait.
 pub async fn handle<P>(ports: &P, input: LockInput) -> Result<Done, Failure>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
 {
     match input {
         LockInput::Acquire(task) => {
             let token = task.task_token.clone();
             or_tell(ports, &token, take(ports, task).await).await
         }
+        LockInput::Turn(task) => {
+            let token = task.task_token.clone();
+            or_tell(ports, &token, turn(ports, task).await).await
+        }
         LockInput::Release(input) => give_back(ports, input).await,
+    }
+}
+
+async fn turn<P>(ports: &P, task: RunTask) -> Result<Done, Failure>
+where
+    P: Runs + Plans + Hooks + BranchRecords + Waits + StopBuilds + Callbacks + Clock,
+{
+    let wait = wait(
+        ports,
+        Subject::Turn(task.run_id),
+        &load(ports, task.run_id).await?,
+        Work::Turn,
+        task.task_token,
+    );
+    open(ports, &wait).await?;
+    settle_turn(ports, &wait).await?;
+    Ok(Done {})
+}
+
+fn wait(ports: &impl Clock, subject: Subject, run: &Run, work: Work, token: TaskToken) -> Wait {
+    let now = ports.now();
+    Wait { subject, run: run.id, work, token, opened_at: now, deadline: now + PATIENCE }
+}
+
+async fn open(ports: &impl Waits, wait: &Wait) -> Answer<()> {
+    match ports.open(wait).await? {
+        Written::Stored => Ok(()),
+        Written::Conflict => Err(Fault::Permanent("another run waits in this run's name".into())),
     }
 }
 
 async fn take<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
 {
     let run = load(ports, task.run_id).await?;
     // A run that has failed takes no further environment, whatever the state machine makes of it.
@@ -37,18 +77,26 @@ where
             format!("the run has failed before: {}", cause.summary),
         ));
     }
-    let pipeline = run.pipeline.ok_or_else(|| Fault::Permanent(format!("run {} has no plan", run.id)))?;
-    let now = ports.now();
-    let wait = Wait {
-        subject: Subject::Lock { pipeline, environment: task.environment.clone(), run: run.id },
-        run: run.id,
-        work: Work::Acquire(task.environment),
-        token: task.task_token,
-        opened_at: now,
-        deadline: now + PATIENCE,
-    };
+    let has_deployed = run.environments.iter().any(|environment| environment.fence.is_some());
+    if !has_deployed && let Some(why) = lost_turn(ports, &run).await? {
+        return Err(Failure::new(errors::DEPLOY_FAILED, why));
+    }
+    let pipeline =
+        run.pipeline.clone().ok_or_else(|| Fault::Permanent(format!("run {} has no plan", run.id)))?;
+    let subject = Subject::Lock { pipeline, environment: task.environment.clone(), run: run.id };
+    let wait = wait(ports, subject, &run, Work::Acquire(task.environment), task.task_token);
     acquire(ports, &wait).await?;
     Ok(Done {})
+}
+
+/// Why a run may not deploy any more: a newer push of its branch has taken its turn.
+async fn lost_turn<P>(ports: &P, run: &Run) -> Answer<Option<String>>
+where
+    P: Runs + Plans + Hooks + BranchRecords + Waits + StopBuilds + Callbacks + Clock,
+{
+    let Some(by) = leave(ports, run).await? else { return Ok(None) };
+    overtake(ports, run.id, by).await?;
+    Ok(Some(messages::overtaken(by)))
 }
 
 async fn give_back<P>(ports: &P, input: EnvironmentInput) -> Result<Done, Failure>

@@ -1,26 +1,44 @@
-//! State `Plan`: reads the pipeline file at the commit, validates, filters, fixes the plan in the run.
+//! State `Plan`: puts the push in its place, reads the pipeline files at the commit, validates, filters,
+//! fixes the plan in the run.
 //!
 //! Everything that can be known to fail fails here, before anything is spent. A run that has its plan
-//! keeps it: asked again, this function answers from the record.
+//! keeps it: asked again, this function answers from the record. A push that starts several pipelines
+//! becomes a run for each: this run is the first one's.
 
+mod files;
+mod place;
+mod subscribe;
+
+use files::{Judged, Verdict, judge, missing_buildspec};
 use pushway_core::contract::{Failure, PlanOutput, RunInput};
-use pushway_core::fact::{Fact, JobId, JobStage};
-use pushway_core::ids::RepositoryPath;
+use pushway_core::fact::{Fact, JobId, JobStage, bounded};
+use pushway_core::intake::{Taken, take_part};
 use pushway_core::messages;
-use pushway_core::pipeline_file::{Decision, parse};
-use pushway_core::plan::Plan;
-use pushway_core::ports::{Answer, Clock, Fault, Hooks, Plans, RepositoryFiles, Runs};
+use pushway_core::plan::{Concurrency, JobPlan, Plan};
+use pushway_core::ports::{
+    Answer, BranchRecords, Clock, Deliveries, Differences, Fault, Heads, Hooks, Plans, PullRequests, Random,
+    RepositoryFiles, Runs, StartExecutions, SubscriptionRecords,
+};
 use pushway_core::run::Run;
 use pushway_core::settle::{load, record};
-use pushway_core::source::Hook;
-
-/// Where a pipeline file may lie, in the order in which they are looked for.
-pub const PATHS: [&str; 2] = ["pushway.yml", ".pushway.yml"];
+use pushway_core::source::{Hook, Trigger};
 
 /// Plans a run.
 pub async fn handle<P>(ports: &P, input: RunInput) -> Result<PlanOutput, Failure>
 where
-    P: Runs + Plans + Hooks + RepositoryFiles + Clock,
+    P: Runs
+        + Plans
+        + Hooks
+        + BranchRecords
+        + RepositoryFiles
+        + Differences
+        + Heads
+        + PullRequests
+        + SubscriptionRecords
+        + Deliveries
+        + StartExecutions
+        + Clock
+        + Random,
 {
     let run = load(ports, input.run_id).await?;
     if run.status.is_terminal() {
@@ -31,12 +49,17 @@ where
         let plan = plan.ok_or_else(|| Fault::Permanent(format!("the plan of run {} is gone", run.id)))?;
         return Ok(proceed(&run, &plan));
     }
-    let fact = decide(ports, &run).await?;
+    let hook = ports.hook(run.source.provider, run.source.hook.as_str()).await?;
+    let hook = hook.ok_or_else(|| Fault::Permanent(messages::disconnected(&run.source)))?;
+    let outcome = match place::place(ports, &run, &hook).await? {
+        Ok(place) => decide(ports, &run, &hook, place).await?,
+        Err(fact) => Outcome::Over(Box::new(fact)),
+    };
     tracing::info!(run_id = %run.id, commit = %run.source.commit, "run planned");
-    match fact {
-        Outcome::Plan(plan) => {
+    match outcome {
+        Outcome::Plan(plan, fact) => {
             ports.put_plan(run.id, &plan).await?;
-            let run = record(ports, run.id, planned(&plan)).await?;
+            let run = record(ports, run.id, *fact).await?;
             Ok(proceed(&run, &plan))
         }
         Outcome::Over(fact) => Ok(over(&record(ports, run.id, *fact).await?)),
@@ -44,76 +67,107 @@ where
 }
 
 enum Outcome {
-    Plan(Box<Plan>),
+    Plan(Box<Plan>, Box<Fact>),
     Over(Box<Fact>),
 }
 
-async fn decide<P: Hooks + RepositoryFiles>(ports: &P, run: &Run) -> Answer<Outcome> {
-    let source = &run.source;
-    let hook = ports.hook(source.provider, source.hook.as_str()).await?;
-    let hook = hook.ok_or_else(|| Fault::Permanent(format!("hook {} was disconnected", source.hook)))?;
-    let Some((path, text)) = pipeline_file(ports, run, &hook).await? else {
-        return Ok(Outcome::Over(Box::new(Fact::Rejected {
-            cause: messages::no_pipeline_file(source, &PATHS),
-        })));
-    };
-    let file = match parse(path, &text) {
-        Ok(file) => file,
-        Err(problems) => {
-            let problems: Vec<String> = problems.problems.iter().map(ToString::to_string).collect();
-            return Ok(Outcome::Over(Box::new(Fact::Rejected {
-                cause: messages::bad_pipeline_file(path, &problems),
-            })));
-        }
-    };
-    if let Decision::Ignore { rule } = file.on.decide(&source.git_ref) {
+async fn decide<P>(ports: &P, run: &Run, hook: &Hook, place: u64) -> Answer<Outcome>
+where
+    P: BranchRecords
+        + RepositoryFiles
+        + Differences
+        + SubscriptionRecords
+        + Deliveries
+        + StartExecutions
+        + Clock
+        + Random,
+{
+    if let Some(rule) = unwanted(run) {
         return Ok(Outcome::Over(Box::new(Fact::Ignored { rule })));
     }
-    for (stage, job) in jobs(&file.plan) {
-        if ports.file(run.id, &hook, source, &job.buildspec).await?.is_none() {
-            let job_id = JobId { stage, name: job.name.clone() };
-            let cause = messages::no_buildspec(&job_id, job.buildspec.as_str());
-            return Ok(Outcome::Over(Box::new(Fact::Rejected { cause })));
-        }
+    let judged = judge(ports, run, hook).await?;
+    let is_push = matches!(run.source.trigger, Trigger::Push | Trigger::Reconciled);
+    if is_push && run.source.parent.is_none() {
+        subscribe::subscribe(ports, run, hook, &judged).await?;
     }
-    Ok(Outcome::Plan(Box::new(file.plan)))
+    let chosen = choose(ports, run, place, judged).await?;
+    if let Outcome::Plan(plan, _) = &chosen
+        && let Some(cause) = missing_buildspec(ports, run, hook, plan).await?
+    {
+        return Ok(Outcome::Over(Box::new(Fact::Rejected { cause })));
+    }
+    Ok(chosen)
 }
 
-async fn pipeline_file<P: RepositoryFiles>(
-    ports: &P,
-    run: &Run,
-    hook: &Hook,
-) -> Answer<Option<(&'static str, String)>> {
-    for path in PATHS {
-        let at: RepositoryPath = path.parse().map_err(|error| Fault::Permanent(format!("{error}")))?;
-        if let Some(text) = ports.file(run.id, hook, &run.source, &at).await? {
-            return Ok(Some((path, text)));
-        }
+/// Why a run is not even looked at.
+fn unwanted(run: &Run) -> Option<String> {
+    let source = &run.source;
+    match &source.trigger {
+        Trigger::Push | Trigger::Reconciled | Trigger::PullRequest(_) => {}
+        Trigger::Schedule { .. } | Trigger::Image { .. } | Trigger::Manual { .. } => return None,
     }
-    Ok(None)
+    if let Some(marker) = &source.skip {
+        return Some(messages::skipped(marker));
+    }
+    let request = source.pull_request().filter(|request| request.is_fork && request.approved_by.is_none())?;
+    Some(messages::fork_needs_approval(source, request.number))
 }
 
-fn jobs(plan: &Plan) -> impl Iterator<Item = (JobStage, &pushway_core::plan::JobPlan)> {
+/// This run goes on with the first pipeline that starts; each other one gets a run of its own.
+async fn choose<P>(ports: &P, run: &Run, place: u64, judged: Vec<Judged>) -> Answer<Outcome>
+where
+    P: Deliveries + StartExecutions + Clock + Random,
+{
+    let rules: Vec<String> = judged.iter().filter_map(Judged::ignored_by).collect();
+    let mut wanted: Vec<Judged> =
+        judged.into_iter().filter(|file| !matches!(file.verdict, Verdict::Ignore { .. })).collect();
+    // One that starts goes before one that is wrong.
+    wanted.sort_by_key(|file| matches!(file.verdict, Verdict::Reject { .. }));
+    let mut wanted = wanted.into_iter();
+    let Some(first) = wanted.next() else {
+        return Ok(Outcome::Over(Box::new(Fact::Ignored { rule: bounded(&rules.join("; "), 2_000) })));
+    };
+    for other in wanted {
+        // One that was recorded before is this very run, asked for again.
+        if let Taken::New { run: id, not_started } = take_part(ports, run, other.path, place).await? {
+            tracing::info!(run_id = %id, parent = %run.id, late = not_started.is_some(), "run received");
+        }
+    }
+    Ok(match first.verdict {
+        Verdict::Start { plan, rule } => {
+            let rule = std::iter::once(rule).chain(rules).collect::<Vec<_>>().join("; ");
+            let fact = planned(&plan, place, bounded(&rule, 2_000));
+            Outcome::Plan(plan, Box::new(fact))
+        }
+        Verdict::Reject { cause } => Outcome::Over(Box::new(Fact::Rejected { cause: *cause })),
+        Verdict::Ignore { rule } => Outcome::Over(Box::new(Fact::Ignored { rule })),
+    })
+}
+
+fn jobs(plan: &Plan) -> impl Iterator<Item = (JobStage, &JobPlan)> {
     let stage = |stage| plan.jobs(stage).iter().map(move |job| (stage, job));
     stage(JobStage::Build).chain(stage(JobStage::Test))
 }
 
-fn planned(plan: &Plan) -> Fact {
+fn planned(plan: &Plan, place: u64, rule: String) -> Fact {
     Fact::Planned {
         pipeline: plan.pipeline.clone(),
         plan_digest: plan.digest(),
         jobs: jobs(plan).map(|(stage, job)| JobId { stage, name: job.name.clone() }).collect(),
         environments: plan.environments.iter().map(|environment| environment.name.clone()).collect(),
+        place: Some(place),
+        rule: Some(rule),
     }
 }
 
 fn proceed(run: &Run, plan: &Plan) -> PlanOutput {
-    let names = |stage| plan.jobs(stage).iter().map(|job| job.name.clone()).collect();
+    let of_stage = |stage| plan.jobs_in_order(stage).into_iter().map(|job| job.name.clone()).collect();
     PlanOutput {
         run_id: run.id,
         proceed: true,
-        build: names(JobStage::Build),
-        test: names(JobStage::Test),
+        turn: plan.concurrency != Concurrency::Parallel,
+        build: of_stage(JobStage::Build),
+        test: of_stage(JobStage::Test),
         environments: plan.environments.iter().map(|environment| environment.name.clone()).collect(),
     }
 }
@@ -122,6 +176,7 @@ fn over(run: &Run) -> PlanOutput {
     PlanOutput {
         run_id: run.id,
         proceed: false,
+        turn: false,
         build: Vec::new(),
         test: Vec::new(),
         environments: Vec::new(),

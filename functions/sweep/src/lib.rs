@@ -1,20 +1,31 @@
-//! Every minute: moves on what no event moved. Reads the truth of each open wait and each silent run.
+//! Every minute: moves on what no event moved. Reads the truth of each open wait and each silent run,
+//! starts what is due, compares heads with runs, tells what could not be told.
 //!
 //! Indexes only tell where to look; every decision reads the record itself. One that can't be settled
 //! never keeps the others from it.
 
 use pushway_core::contract::Failure;
-use pushway_core::ids::RunId;
+use pushway_core::ids::{HookId, RunId};
 use pushway_core::messages;
 use pushway_core::ports::{
-    Answer, Callbacks, Clock, Environments, ExecutionView, Heartbeats, Overdue, Plans, ReadBuilds,
-    ReadExecutions, ReadLogs, ReadServices, Runs, StartExecutions, StopBuilds, Waits,
+    Announcements, Answer, BranchRecords, Callbacks, Clock, CommitStatuses, Deliveries, Environments,
+    ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadBuilds,
+    ReadExecutions, ReadLogs, ReadServices, Reconciliations, Runs, StartExecutions, StopBuilds,
+    SubscriptionRecords, Waits, Webhooks,
 };
 use pushway_core::run::Status;
-use pushway_core::settle::{Settled, finish, load, settle_build, settle_lock, settle_service};
+use pushway_core::settle::{
+    Settled, finish, load, reconcile, settle_build, settle_lock, settle_needs, settle_service, settle_turn,
+    start_due, tell,
+};
 use pushway_core::wait::{Subject, Wait};
 use serde::Serialize;
 use serde_json::Value;
+
+/// How many hooks one sweep reconciles: the next sweep goes on with those that are longest overdue.
+const MAX_HOOKS: usize = 50;
+/// How long one sweep may spend on hooks: two of its periods, far from the function's timeout.
+const HOOKS_BUDGET: jiff::SignedDuration = jiff::SignedDuration::from_secs(120);
 
 /// What a sweep has done.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,15 +36,21 @@ pub struct Swept {
     pub waiting: u32,
     /// Runs whose execution was started or that were closed.
     pub runs: u32,
+    /// Runs that were started because a schedule was due or no delivery had told of a push.
+    pub started: u32,
+    /// Runs of which something was told that was not told before.
+    pub told: u32,
     /// What could not be looked at; each is logged.
     pub failed: u32,
 }
 
-/// Sweeps once. The event that wakes it says nothing.
-pub async fn handle<P>(ports: &P, _event: Value) -> Result<Swept, Failure>
+/// Sweeps once. The event that wakes it says nothing; `pages` is where runs have their pages.
+pub async fn handle<P>(ports: &P, pages: Option<&str>, _event: Value) -> Result<Swept, Failure>
 where
     P: Runs
         + Plans
+        + Hooks
+        + BranchRecords
         + Environments
         + Waits
         + Overdue
@@ -45,7 +62,17 @@ where
         + Heartbeats
         + StartExecutions
         + ReadExecutions
-        + Clock,
+        + Reconciliations
+        + SubscriptionRecords
+        + Deliveries
+        + Heads
+        + ListBranches
+        + Webhooks
+        + Notices
+        + CommitStatuses
+        + Announcements
+        + Clock
+        + Random,
 {
     let mut swept = Swept::default();
     for wait in ports.waits(ports.now()).await? {
@@ -67,13 +94,47 @@ where
             }
         }
     }
+    for hook in ports.due_schedules(ports.now()).await? {
+        swept.count(&hook.id, "schedule not started", start_due(ports, &hook).await);
+    }
+    for run in ports.due_notices(ports.now()).await? {
+        match tell(ports, run, pages).await {
+            Ok(()) => swept.told += 1,
+            Err(fault) => {
+                swept.failed += 1;
+                tracing::error!(run_id = %run, error = %fault, "run not told of");
+            }
+        }
+    }
+    // Last, and within a budget: a forge that does not answer must keep nothing else waiting.
+    let until = ports.now() + HOOKS_BUDGET;
+    for hook in ports.due_hooks(ports.now()).await?.into_iter().take(MAX_HOOKS) {
+        if ports.now() > until {
+            break;
+        }
+        swept.count(&hook.id, "hook not reconciled", reconcile(ports, &hook).await);
+    }
     Ok(swept)
+}
+
+impl Swept {
+    fn count(&mut self, hook: &HookId, trouble: &'static str, started: Answer<u32>) {
+        match started {
+            Ok(started) => self.started += started,
+            Err(fault) => {
+                self.failed += 1;
+                tracing::error!(hook = %hook, error = %fault, "{trouble}");
+            }
+        }
+    }
 }
 
 async fn settle<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
     P: Runs
         + Plans
+        + Hooks
+        + BranchRecords
         + Environments
         + Waits
         + ReadBuilds
@@ -96,6 +157,8 @@ where
         Subject::Build(_) => settle_build(ports, wait).await?,
         Subject::Service(_) => settle_service(ports, wait).await?,
         Subject::Lock { .. } => settle_lock(ports, wait).await?,
+        Subject::Turn(_) => settle_turn(ports, wait).await?,
+        Subject::Needs { .. } => settle_needs(ports, wait).await?,
     };
     if settled == Settled::Waiting {
         ports.heartbeat(&wait.token).await?;
@@ -106,7 +169,17 @@ where
 /// Moves on a run from which nothing was heard. Gives whether there was anything to do.
 async fn revive<P>(ports: &P, id: RunId) -> Answer<bool>
 where
-    P: Runs + Environments + Waits + Callbacks + StartExecutions + ReadExecutions + Clock,
+    P: Runs
+        + Plans
+        + Hooks
+        + BranchRecords
+        + Environments
+        + Waits
+        + StopBuilds
+        + Callbacks
+        + StartExecutions
+        + ReadExecutions
+        + Clock,
 {
     let run = load(ports, id).await?;
     if run.status.is_terminal() {
@@ -126,7 +199,7 @@ where
 
 async fn close<P>(ports: &P, id: RunId, reason: &str) -> Answer<bool>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
 {
     finish(ports, id, Some(messages::execution_lost(reason))).await?;
     tracing::warn!(run_id = %id, reason, "run closed for its lost execution");

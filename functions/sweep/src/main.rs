@@ -4,5 +4,5 @@ use pushway_aws::lambda::{Error, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    serve(async |ports, event| sweep::handle(&ports, event).await).await
+    serve(async |ports, event| sweep::handle(&ports, ports.pages(), event).await).await
 }

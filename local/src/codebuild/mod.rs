@@ -93,6 +93,16 @@ impl Drop for StopAll {
     }
 }
 
+/// Judges a buildspec without running anything; `name` is what the complaint calls the file.
+pub fn check_buildspec(name: &str, text: &str) -> Result<(), String> {
+    buildspec::parse(name, text).map(drop)
+}
+
+/// Reads a `JUnit` report without keeping it: how many test cases it has.
+pub fn check_report(name: &str, text: &str) -> Result<usize, String> {
+    junit::parse(name, text).map(|cases| cases.len())
+}
+
 /// Serves the `CodeBuild` protocol on `listener` until it is dropped; dropping it stops the builds.
 ///
 /// Errors: the work folder cannot be made, or the listener fails.

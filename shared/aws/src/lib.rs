@@ -5,6 +5,7 @@
 //! name, the service's code and message.
 
 pub mod account;
+mod announce;
 mod buildspec;
 mod clock;
 mod codebuild;
@@ -12,8 +13,7 @@ mod codecommit;
 mod dynamo;
 mod ecs;
 mod errors;
-mod files;
-mod github;
+mod forges;
 mod guard;
 pub mod lambda;
 mod logs;
@@ -45,13 +45,16 @@ const MAX_ATTEMPTS: u32 = 3;
 pub struct Aws {
     settings: Arc<Settings>,
     secrets: secrets::Cache,
+    forges: pushway_forges::Connections,
     codebuild: aws_sdk_codebuild::Client,
     codecommit: aws_sdk_codecommit::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     ecs: aws_sdk_ecs::Client,
+    eventbridge: aws_sdk_eventbridge::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
     secretsmanager: aws_sdk_secretsmanager::Client,
     sfn: aws_sdk_sfn::Client,
+    sns: aws_sdk_sns::Client,
 }
 
 impl Aws {
@@ -59,6 +62,11 @@ impl Aws {
     pub async fn new(settings: Settings) -> Self {
         let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
         Self::with_config(&config, settings)
+    }
+
+    /// Where runs have their pages, if the installation says so.
+    pub fn pages(&self) -> Option<&str> {
+        self.settings.pages.as_deref()
     }
 
     /// Clients for a given configuration; timeouts and retries are Pushway's own.
@@ -75,13 +83,16 @@ impl Aws {
         Self {
             settings: Arc::new(settings),
             secrets: secrets::Cache::default(),
+            forges: pushway_forges::Connections::default(),
             codebuild: aws_sdk_codebuild::Client::new(&config),
             codecommit: aws_sdk_codecommit::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             ecs: aws_sdk_ecs::Client::new(&config),
+            eventbridge: aws_sdk_eventbridge::Client::new(&config),
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             secretsmanager: aws_sdk_secretsmanager::Client::new(&config),
             sfn: aws_sdk_sfn::Client::new(&config),
+            sns: aws_sdk_sns::Client::new(&config),
         }
     }
 }

@@ -11,8 +11,8 @@ use reqwest::{Client, redirect};
 use url::{Host, Url};
 
 use crate::Aws;
-use crate::github::root;
 use crate::guard;
+use pushway_forges::root;
 
 /// The most that is read of a body.
 const MAX_BODY_BYTES: usize = 64 * 1024;

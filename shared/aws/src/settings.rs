@@ -4,6 +4,7 @@
 
 use ipnet::IpNet;
 use pushway_core::ports::Fault;
+use pushway_core::source::Zone;
 
 /// Name of the variable that holds the table's name.
 pub const TABLE: &str = "PUSHWAY_TABLE";
@@ -11,6 +12,14 @@ pub const TABLE: &str = "PUSHWAY_TABLE";
 pub const STATE_MACHINE: &str = "PUSHWAY_STATE_MACHINE_ARN";
 /// Name of the variable that holds the `CodeBuild` project's name.
 pub const BUILD_PROJECT: &str = "PUSHWAY_BUILD_PROJECT";
+/// Name of the variable that holds the `CodeBuild` project's name for code that nobody has merged.
+pub const UNTRUSTED_PROJECT: &str = "PUSHWAY_UNTRUSTED_PROJECT";
+/// Name of the variable that holds the address under which runs have their pages.
+pub const PAGES: &str = "PUSHWAY_PAGES_URL";
+/// Name of the variable that holds the event bus that is told of runs.
+pub const EVENT_BUS: &str = "PUSHWAY_EVENT_BUS";
+/// Name of the variable that holds the ARN of the SNS topic that is told of runs.
+pub const TOPIC: &str = "PUSHWAY_TOPIC_ARN";
 /// Name of the variable that holds the private networks that checks may reach, as CIDRs with commas between.
 pub const VALIDATION_ALLOW: &str = "PUSHWAY_VALIDATION_ALLOW";
 
@@ -23,6 +32,14 @@ pub struct Settings {
     pub state_machine: Option<String>,
     /// The `CodeBuild` project's name; only functions that start builds have it.
     pub build_project: Option<String>,
+    /// The `CodeBuild` project's name for code that nobody has merged.
+    pub untrusted_project: Option<String>,
+    /// The address under which runs have their pages.
+    pub pages: Option<String>,
+    /// The event bus that is told of runs, if there is one.
+    pub event_bus: Option<String>,
+    /// The SNS topic that is told of runs, if there is one.
+    pub topic: Option<String>,
     /// Networks that checks may reach though they are not public.
     pub allow_private: Vec<IpNet>,
 }
@@ -44,8 +61,17 @@ impl Settings {
     }
 
     /// The settings of a program that works on the table alone.
-    pub(crate) fn for_table(table: &str) -> Self {
-        Self { table: table.to_owned(), state_machine: None, build_project: None, allow_private: Vec::new() }
+    pub fn for_table(table: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            state_machine: None,
+            build_project: None,
+            untrusted_project: None,
+            pages: None,
+            event_bus: None,
+            topic: None,
+            allow_private: Vec::new(),
+        }
     }
 
     fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
@@ -55,6 +81,10 @@ impl Settings {
             table: get(TABLE).ok_or(missing)?,
             state_machine: get(STATE_MACHINE),
             build_project: get(BUILD_PROJECT),
+            untrusted_project: get(UNTRUSTED_PROJECT),
+            pages: get(PAGES),
+            event_bus: get(EVENT_BUS),
+            topic: get(TOPIC),
             allow_private: networks(&get(VALIDATION_ALLOW).unwrap_or_default())?,
         })
     }
@@ -65,8 +95,11 @@ impl Settings {
     }
 
     /// The `CodeBuild` project, for ports that need it.
-    pub(crate) fn build_project(&self) -> Result<&str, Fault> {
-        self.build_project.as_deref().ok_or_else(|| unset(BUILD_PROJECT))
+    pub(crate) fn build_project(&self, zone: Zone) -> Result<&str, Fault> {
+        match zone {
+            Zone::Trusted => self.build_project.as_deref().ok_or_else(|| unset(BUILD_PROJECT)),
+            Zone::Untrusted => self.untrusted_project.as_deref().ok_or_else(|| unset(UNTRUSTED_PROJECT)),
+        }
     }
 }
 
@@ -105,7 +138,9 @@ mod tests {
     fn what_a_function_does_not_need_may_be_missing_until_it_is_used() {
         let settings = read(&[(TABLE, "t")]).unwrap();
         assert!(settings.allow_private.is_empty());
-        let Err(Fault::Permanent(text)) = settings.build_project() else { panic!("there is no project") };
+        let Err(Fault::Permanent(text)) = settings.build_project(Zone::Trusted) else {
+            panic!("there is no project")
+        };
         assert!(text.contains(BUILD_PROJECT), "{text}");
         let Err(Fault::Permanent(text)) = settings.state_machine() else { panic!("there is no machine") };
         assert!(text.contains(STATE_MACHINE), "{text}");

@@ -14,6 +14,8 @@ pub mod errors {
     pub const RETRYABLE: &str = "Pushway.Retryable";
     /// Trying the state again can't work.
     pub const PERMANENT: &str = "Pushway.Permanent";
+    /// What a job needs is there: it may start.
+    pub const JOB_READY: &str = "Pushway.JobReady";
     /// A job's build failed and another attempt is allowed.
     pub const JOB_RETRY: &str = "Pushway.JobRetry";
     /// A job failed for good.
@@ -22,9 +24,19 @@ pub mod errors {
     pub const DEPLOY_FAILED: &str = "Pushway.DeployFailed";
     /// A check after a deploy did not hold.
     pub const VALIDATION_FAILED: &str = "Pushway.ValidationFailed";
+    /// A forge asks to be left alone for a while.
+    pub const RATE_LIMITED: &str = "Pushway.RateLimited";
     /// All of them.
-    pub const ALL: [&str; 6] =
-        [RETRYABLE, PERMANENT, JOB_RETRY, JOB_FAILED, DEPLOY_FAILED, VALIDATION_FAILED];
+    pub const ALL: [&str; 8] = [
+        RETRYABLE,
+        PERMANENT,
+        RATE_LIMITED,
+        JOB_READY,
+        JOB_RETRY,
+        JOB_FAILED,
+        DEPLOY_FAILED,
+        VALIDATION_FAILED,
+    ];
 }
 
 /// How a function fails: the name that `Retry` and `Catch` match, and the words for people.
@@ -49,6 +61,7 @@ impl From<crate::ports::Fault> for Failure {
         let error = match &fault {
             crate::ports::Fault::Retryable(_) => errors::RETRYABLE,
             crate::ports::Fault::Permanent(_) => errors::PERMANENT,
+            crate::ports::Fault::Limited { .. } => errors::RATE_LIMITED,
         };
         Self::new(error, fault.to_string())
     }
@@ -91,9 +104,11 @@ pub struct PlanOutput {
     pub run_id: RunId,
     /// Whether there is anything to do; if not, the run is over already.
     pub proceed: bool,
-    /// Names of the build jobs.
+    /// Whether it must wait for its turn among the runs of its branch.
+    pub turn: bool,
+    /// Names of the build jobs, each after those that it needs.
     pub build: Vec<JobName>,
-    /// Names of the test jobs.
+    /// Names of the test jobs, each after those that it needs.
     pub test: Vec<JobName>,
     /// Names of the environments, in order.
     pub environments: Vec<EnvironmentName>,
@@ -143,6 +158,17 @@ pub enum LockInput {
     Acquire(EnvironmentTask),
     /// State `Release`.
     Release(EnvironmentInput),
+    /// State `Turn`.
+    Turn(RunTask),
+}
+
+/// Input of a callback state of a whole run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTask {
+    /// The run.
+    pub run_id: RunId,
+    /// Who waits.
+    pub task_token: TaskToken,
 }
 
 /// Input of `Finish`.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CommitSha, EnvironmentName, Fence, ImageDigestRef, PipelineName, RefName, RunId};
+use crate::ids::{CommitSha, EnvironmentName, Fence, HookId, ImageDigestRef, PipelineName, RefName, RunId};
+use crate::run::Run;
+use crate::source::{Provider, Source};
 
 /// What is known of an environment across runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +30,26 @@ pub struct EnvironmentRecord {
     pub current: Option<Deployed>,
     /// What served before.
     pub previous: Option<Deployed>,
+    /// Of each ref that was ever deployed here, the newest push. One environment may take several branches by
+    /// turns, and none of them may go back for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub newest: BTreeMap<RefName, Newest>,
 }
+
+/// The newest push of a ref that was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newest {
+    /// Its run.
+    pub run: RunId,
+    /// Its place among the pushes of the ref.
+    pub place: Option<u64>,
+    /// The forge and hook whose pushes the place counts: another one's begin anew.
+    #[serde(default)]
+    pub hook: Option<(Provider, HookId)>,
+}
+
+/// How many refs are remembered: far more than are ever deployed to one environment side by side.
+const REMEMBERED_REFS: usize = 200;
 
 /// Who holds an environment's lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +71,9 @@ pub struct Deployed {
     pub git_ref: RefName,
     /// Its commit.
     pub commit: CommitSha,
+    /// Its place among the pushes of the ref.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u64>,
     /// ARN of its task definition revision.
     pub task_definition: String,
     /// Container name to image.
@@ -82,6 +106,7 @@ impl EnvironmentRecord {
             queue: Vec::new(),
             current: None,
             previous: None,
+            newest: BTreeMap::new(),
         }
     }
 
@@ -113,18 +138,33 @@ impl EnvironmentRecord {
     }
 
     /// Notes what serves now.
-    pub fn deployed(&mut self, deployed: Deployed) {
+    pub fn deployed(&mut self, deployed: Deployed, source: &Source) {
         if self.current.as_ref().is_some_and(|current| current.run == deployed.run) {
             return;
+        }
+        let hook = Some((source.provider, source.hook.clone()));
+        let newest = Newest { run: deployed.run, place: deployed.place, hook };
+        self.newest.insert(deployed.git_ref.clone(), newest);
+        if self.newest.len() > REMEMBERED_REFS
+            && let Some(oldest) =
+                self.newest.iter().min_by_key(|(_, newest)| newest.run).map(|(at, _)| at.clone())
+        {
+            self.newest.remove(&oldest);
         }
         self.previous = self.current.replace(deployed);
     }
 
-    /// The run of a newer push of the same ref that serves already: an older one must not go over it (row
-    /// F10). Run ids sort by the time of their delivery.
-    pub fn newer_than(&self, run: RunId, git_ref: &RefName) -> Option<RunId> {
-        let current = self.current.as_ref()?;
-        (current.git_ref == *git_ref && current.run > run).then_some(current.run)
+    /// The run of a newer push of the same ref that was deployed before: an older one must not go over it
+    /// (row F10). Places tell the order; where one has none, or counts another hook's pushes (the repository was
+    /// connected anew), its id does, which sorts by the time of delivery.
+    pub fn newer_than(&self, run: &Run) -> Option<RunId> {
+        let newest = self.newest.get(&run.source.git_ref)?;
+        let own = newest.hook.as_ref() == Some(&(run.source.provider, run.source.hook.clone()));
+        let is_newer = match (newest.place.filter(|_| own), run.place) {
+            (Some(deployed), Some(asking)) => deployed > asking,
+            _ => newest.run > run.id,
+        };
+        is_newer.then_some(newest.run)
     }
 
     /// Whether `run` holds the lock.

@@ -55,6 +55,24 @@ pub enum Fact {
         jobs: Vec<JobId>,
         /// The environments, in the order of their deploys.
         environments: Vec<EnvironmentName>,
+        /// The push's place among those of its ref.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<u64>,
+        /// Which rule of the pipeline file started it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
+    },
+    /// The pipeline runs one push of a branch after another, and another one is at it.
+    Queued {
+        /// The run before it.
+        behind: RunId,
+    },
+    /// A newer push of the same ref has taken its place before it deployed anything.
+    Overtaken {
+        /// The newer push's run.
+        by: RunId,
+        /// Why, in words.
+        rule: String,
     },
     /// `CodeBuild` accepted a build for a job.
     JobStarted {

@@ -1,15 +1,18 @@
-//! From a believed push to a run: recorded once, durably, and only then started.
+//! From a believed push or wish to a run: recorded once, durably, and only then started.
 //!
 //! The one road for every source. Whether to believe a delivery was decided before; whether anything is to
 //! be done for it is decided later, by the plan.
 
-use crate::delivery::{Malformed, Push, content_key};
-use crate::ids::RunId;
+use std::collections::BTreeMap;
+
+use crate::delivery::{Carried, Malformed, Push, content_key, made_id};
+use crate::ids::{CommitSha, DeliveryId, RefName, RepositoryPath, RunId};
 use crate::ports::{
-    Answer, Clock, Deliveries, DeliveryOutcome, Fault, NewRun, Random, Recorded, StartExecutions,
+    Answer, BranchRecords, Clock, Deliveries, DeliveryOutcome, Fault, HeadView, Heads, NewRun, Random,
+    ReadRuns, Recorded, StartExecutions,
 };
 use crate::run::Run;
-use crate::source::Hook;
+use crate::source::{Hook, Source, Trigger};
 
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,21 +30,143 @@ pub enum Taken {
     Malformed(Malformed),
 }
 
+/// A run that no push asks for: by a schedule, an image or a person.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Its delivery's id: the same wish has the same id, so that asking again is no second run.
+    pub delivery: String,
+    /// The ref to run.
+    pub git_ref: RefName,
+    /// The commit to run; none means the newest push of the ref.
+    pub commit: Option<CommitSha>,
+    /// Who asks.
+    pub trigger: Trigger,
+    /// Only this pipeline file.
+    pub file: Option<RepositoryPath>,
+}
+
 /// Records a push and starts its run.
-pub async fn take<P>(ports: &P, hook: &Hook, push: Push) -> Answer<Taken>
+pub async fn take<P>(ports: &P, hook: &Hook, mut push: Push) -> Answer<Taken>
 where
     P: Deliveries + StartExecutions + Clock + Random,
 {
-    let (source, files) = match push.into_source(hook) {
-        Ok(parts) => parts,
-        Err(malformed) => return Ok(Taken::Malformed(malformed)),
+    let (files, history) = (std::mem::take(&mut push.files), std::mem::take(&mut push.history));
+    match push.into_source(hook) {
+        Ok(source) => record(ports, source, files, history).await,
+        Err(malformed) => Ok(Taken::Malformed(malformed)),
+    }
+}
+
+/// Records a wish and starts its run. `None`: nothing is known of the ref, neither here nor at the forge.
+pub async fn take_wish<P>(ports: &P, hook: &Hook, wish: Wish) -> Answer<Option<Taken>>
+where
+    P: BranchRecords + ReadRuns + Heads + Deliveries + StartExecutions + Clock + Random,
+{
+    let Some(base) = newest(ports, hook, &wish.git_ref).await? else { return Ok(None) };
+    let is_newest = wish.commit.as_ref().is_none_or(|commit| *commit == base.commit);
+    let source = Source {
+        delivery: id(&wish.delivery)?,
+        message: if is_newest { base.message.clone() } else { String::new() },
+        author: if is_newest { base.author.clone() } else { String::new() },
+        commit: wish.commit.unwrap_or(base.commit),
+        before: None,
+        trigger: wish.trigger,
+        skip: None,
+        pushed_at: None,
+        file: wish.file,
+        parent: None,
+        place: None,
+        ..base.source
     };
+    record(ports, source, BTreeMap::new(), Vec::new()).await.map(Some)
+}
+
+/// Records another pipeline's run of the push that `run` was recorded for, and starts it.
+pub async fn take_part<P>(ports: &P, run: &Run, file: RepositoryPath, place: u64) -> Answer<Taken>
+where
+    P: Deliveries + StartExecutions + Clock + Random,
+{
+    let source = Source {
+        delivery: id(&made_id("part", &[run.source.delivery.as_str(), file.as_str()]))?,
+        file: Some(file),
+        parent: Some(run.id),
+        place: Some(place),
+        carried_by: Some(run.source.carried_by.unwrap_or(run.id)),
+        ..run.source.clone()
+    };
+    record(ports, source, BTreeMap::new(), Vec::new()).await
+}
+
+struct Newest {
+    source: Source,
+    commit: CommitSha,
+    message: String,
+    author: String,
+}
+
+/// The newest push of a ref: as it was told of, or as the forge tells.
+async fn newest<P: BranchRecords + ReadRuns + Heads>(
+    ports: &P,
+    hook: &Hook,
+    git_ref: &RefName,
+) -> Answer<Option<Newest>> {
+    let head = ports.branch(hook, git_ref).await?.head;
+    let told = match head {
+        Some(head) => ports.load(head.run).await?,
+        None => None,
+    };
+    if let Some(run) = told {
+        let Source { commit, message, author, .. } = run.source.clone();
+        let carried_by = Some(run.source.carried_by.unwrap_or(run.id));
+        return Ok(Some(Newest { source: Source { carried_by, ..run.source }, commit, message, author }));
+    }
+    let Some(HeadView { commit, message, author }) = ports.head(hook, git_ref).await? else {
+        return Ok(None);
+    };
+    let push = Push {
+        delivery: id("head")?,
+        repository_id: match &hook.repository_id {
+            Some(id) => id.clone(),
+            None => hook.repository.parse().map_err(permanent)?,
+        },
+        repository: hook.repository.clone(),
+        git_ref: git_ref.clone(),
+        commit: commit.clone(),
+        before: None,
+        message: message.clone(),
+        author: author.clone(),
+        trigger: Trigger::Push,
+        pushed_at: None,
+        files: BTreeMap::new(),
+        history: Vec::new(),
+    };
+    let source = push.into_source(hook).map_err(permanent)?;
+    Ok(Some(Newest { source, commit, message, author }))
+}
+
+async fn record<P>(
+    ports: &P,
+    source: Source,
+    files: BTreeMap<RepositoryPath, String>,
+    history: Vec<Carried>,
+) -> Answer<Taken>
+where
+    P: Deliveries + StartExecutions + Clock + Random,
+{
     let content_key = content_key(&source);
     let now = ports.now();
     let (run, entry) = Run::receive(RunId::new(now, ports.bytes()), source, now);
     let id = run.id;
-    match ports.record_run(&NewRun { run, entry, content_key, files }).await? {
+    match ports.record_run(&NewRun { run, entry, content_key, files, history }).await? {
         Recorded::Before(outcome) => Ok(Taken::Before(outcome)),
         Recorded::New => Ok(Taken::New { run: id, not_started: ports.start_execution(id).await.err() }),
     }
+}
+
+fn id(text: &str) -> Answer<DeliveryId> {
+    text.parse().map_err(permanent)
+}
+
+fn permanent(error: impl std::fmt::Display) -> Fault {
+    Fault::Permanent(error.to_string())
 }

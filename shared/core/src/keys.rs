@@ -3,7 +3,7 @@
 //!
 //! Shapes: `pk` names a thing, `sk` a part of it. Indexes serve lists only; see `docs/architecture.md`.
 
-use crate::ids::{DeliveryId, EnvironmentName, HookId, PipelineName, RunId};
+use crate::ids::{DeliveryId, EnvironmentName, HookId, PipelineName, RefName, RunId};
 use crate::source::Provider;
 use crate::wait::Subject;
 
@@ -27,6 +27,16 @@ pub const FACT_PREFIX: &str = "FACT#";
 
 /// Index partition of the runs that are not over.
 pub const OPEN_RUNS: &str = "OPEN#run";
+/// Sort key of what was told of a run to forges and sinks.
+pub const NOTICE: &str = "NOTICE";
+/// Index partition of the notices that have to be tried again.
+pub const OPEN_NOTICES: &str = "OPEN#notice";
+/// Index partition of all hooks.
+pub const OPEN_HOOKS: &str = "OPEN#hook";
+/// Index partition of the hooks by when they are to be reconciled.
+pub const OPEN_RECONCILIATIONS: &str = "OPEN#reconcile";
+/// Index partition of the schedules by when they are due.
+pub const OPEN_SCHEDULES: &str = "OPEN#schedule";
 /// Index partition of the open waits.
 pub const OPEN_WAITS: &str = "OPEN#wait";
 
@@ -44,6 +54,11 @@ fn meta(parts: &[&str]) -> Key {
 /// A run's snapshot.
 pub fn run(id: RunId) -> Key {
     meta(&["RUN", &id.to_string()])
+}
+
+/// The run whose items lie under a partition key; `None` under a key of another kind.
+pub fn run_of(pk: &str) -> Option<RunId> {
+    pk.strip_prefix("RUN#")?.parse().ok()
 }
 
 /// A part of a run.
@@ -66,6 +81,31 @@ pub fn hook(provider: Provider, id: &str) -> Key {
     meta(&["HOOK", provider.as_str(), id])
 }
 
+/// A branch's record.
+pub fn branch(provider: Provider, hook: &HookId, git_ref: &RefName) -> Key {
+    meta(&["BRANCH", provider.as_str(), hook.as_str(), git_ref.as_str()])
+}
+
+/// What is known of a hook's reconciliation with its forge.
+pub fn reconciliation(provider: Provider, hook: &HookId) -> Key {
+    meta(&["RECONCILE", provider.as_str(), hook.as_str()])
+}
+
+/// What the pipeline files of a hook's default branch start besides pushes.
+pub fn subscriptions(provider: Provider, hook: &HookId) -> Key {
+    meta(&["SUBSCRIBE", provider.as_str(), hook.as_str()])
+}
+
+/// That a hook's pipeline files ask for pushes of an ECR repository.
+pub fn image_subscription(repository: &str, provider: Provider, hook: &HookId) -> Key {
+    Key { pk: image_subscribers(repository), sk: join(&[provider.as_str(), hook.as_str()]) }
+}
+
+/// The partition of those who ask for pushes of an ECR repository.
+pub fn image_subscribers(repository: &str) -> String {
+    join(&["IMAGE", repository])
+}
+
 /// A delivery.
 pub fn delivery(provider: Provider, hook: &HookId, id: &DeliveryId) -> Key {
     meta(&["DLV", provider.as_str(), hook.as_str(), id.as_str()])
@@ -84,12 +124,21 @@ pub fn wait(subject: &Subject) -> Key {
         Subject::Lock { pipeline, environment, run } => {
             meta(&["WAIT", "lock", pipeline.as_str(), environment.as_str(), &run.to_string()])
         }
+        Subject::Turn(run) => meta(&["WAIT", "turn", &run.to_string()]),
+        Subject::Needs { run, job } => {
+            meta(&["WAIT", "needs", &run.to_string(), job.stage.as_str(), job.name.as_str()])
+        }
     }
 }
 
 /// Index partition of a pipeline's runs.
 pub fn pipeline_index(pipeline: &PipelineName) -> String {
     join(&["PIPE", pipeline.as_str()])
+}
+
+/// Index partition of a hook's branches by when their records last changed.
+pub fn touched_branches(provider: Provider, hook: &HookId) -> String {
+    join(&["BRANCHES", provider.as_str(), hook.as_str()])
 }
 
 /// Index partition of all runs of a day (UTC).

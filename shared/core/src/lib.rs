@@ -4,22 +4,28 @@
 //! environment variable, so that each decision can be tested without any of them. Handlers load, call
 //! one function of this crate, store and act.
 
+pub mod branch;
 pub mod contract;
 pub mod delivery;
 pub mod environment;
+pub mod explain;
 pub mod fact;
+pub mod forge;
 pub mod ids;
 pub mod intake;
 pub mod keys;
 pub mod messages;
+pub mod notice;
 pub mod pipeline_file;
 pub mod plan;
 pub mod ports;
+pub mod reconcile;
 pub mod rollout;
 pub mod run;
 pub mod settle;
 pub mod signature;
 pub mod source;
+pub mod subscription;
 pub mod summary;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -240,3 +240,53 @@ pub fn rollback_failed(environment: &EnvironmentName, reason: &str) -> Cause {
         "look at the service now; its environment stays locked until someone frees it (docs/operations.md)";
     Cause::new(environment_stage(environment), summary, advice)
 }
+
+/// The repository of a run was disconnected while it ran.
+pub fn disconnected(source: &crate::source::Source) -> String {
+    format!("hook {} of {} was disconnected; connect the repository again", source.hook, source.repository)
+}
+
+/// A newer push took a run's place before it deployed anything.
+pub fn overtaken(by: crate::ids::RunId) -> String {
+    format!("run {by} of a newer push took its place")
+}
+
+/// Another run was recorded for the same head.
+pub fn same_head(source: &crate::source::Source, run: crate::ids::RunId) -> String {
+    format!("run {run} was started for {} at {} before", source.git_ref, source.commit.short())
+}
+
+/// The commit's message asks for no run.
+pub fn skipped(marker: &str) -> String {
+    format!("the commit's message says {marker}")
+}
+
+/// A fork's code is built only once someone of the repository has looked at it (rows A19, A20).
+pub fn fork_needs_approval(source: &Source, number: u64) -> String {
+    let Source { provider, hook, commit, .. } = source;
+    format!(
+        "pull request {number} comes from a fork; once you have read it, run: pushway approve-fork {provider} {hook} --pull-request {number} --commit {commit}"
+    )
+}
+
+/// Nothing of a pipeline is for code that nobody has merged.
+pub fn nothing_untrusted(pipeline: &crate::ids::PipelineName) -> String {
+    format!("pipeline {pipeline} has no jobs, and code that is not merged is never deployed")
+}
+
+/// A repository has more pipeline files than are looked at.
+pub fn too_many_pipeline_files(count: usize, max: usize) -> Cause {
+    let summary = format!("the repository has {count} pipeline files, and at most {max} are taken");
+    Cause::new("plan", summary, "put pipelines that belong together into one file")
+}
+
+/// The pipeline that a person asked for is not in the repository.
+pub fn no_such_pipeline(chosen: &crate::ids::PipelineName, known: &[String]) -> Cause {
+    let summary = format!("no pipeline file names the pipeline {chosen}");
+    let advice = if known.is_empty() {
+        "add it, or start the commit without naming a pipeline".to_owned()
+    } else {
+        format!("at this commit there are: {}", known.join(", "))
+    };
+    Cause::new("plan", summary, advice)
+}

@@ -22,6 +22,9 @@ use crate::ids::{
 pub struct Plan {
     /// The pipeline that the run belongs to.
     pub pipeline: PipelineName,
+    /// What becomes of a run of this pipeline and ref while another one is under way.
+    #[serde(default)]
+    pub concurrency: Concurrency,
     /// Jobs of the build stage; they run side by side, in the order of the file where order shows.
     #[serde(default)]
     pub build: Vec<JobPlan>,
@@ -31,6 +34,19 @@ pub struct Plan {
     /// Environments, deployed to one at a time in this order.
     #[serde(default)]
     pub environments: Vec<EnvironmentPlan>,
+}
+
+/// How the runs of one pipeline on one ref get along until they deploy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Concurrency {
+    /// They run side by side.
+    #[default]
+    Parallel,
+    /// They run one after another, in the order of their pushes.
+    Queued,
+    /// A newer run ends an older one that is not deploying yet.
+    Superseded,
 }
 
 /// The stages that consist of jobs.
@@ -64,9 +80,15 @@ pub struct JobPlan {
     /// How often the job is started again after it failed.
     #[serde(default)]
     pub retries: u8,
+    /// Jobs of the same stage that must succeed before this one starts.
+    #[serde(default)]
+    pub needs: Vec<JobName>,
     /// Names of the variables that the buildspec exports and later stages may use.
     #[serde(default)]
     pub outputs: Vec<VariableName>,
+    /// Patterns of the test reports that the job leaves in its working directory.
+    #[serde(default)]
+    pub reports: Vec<String>,
     /// Environment variables: the pipeline's, with the job's own on top.
     #[serde(default)]
     pub env: BTreeMap<VariableName, String>,
@@ -230,12 +252,41 @@ impl Plan {
         format!("sha256:{}", hex::encode(sha2::Sha256::digest(canonical.as_bytes())))
     }
 
+    /// What is left of the plan for code that nobody has looked at yet: no secret and no deploy.
+    #[must_use]
+    pub fn for_untrusted(mut self) -> Self {
+        self.environments.clear();
+        for job in self.build.iter_mut().chain(&mut self.test) {
+            job.secrets.clear();
+        }
+        self
+    }
+
     /// The jobs of one stage.
     pub fn jobs(&self, stage: JobStage) -> &[JobPlan] {
         match stage {
             JobStage::Build => &self.build,
             JobStage::Test => &self.test,
         }
+    }
+
+    /// The jobs of one stage, each after those that it needs, else in the order of the file.
+    pub fn jobs_in_order(&self, stage: JobStage) -> Vec<&JobPlan> {
+        let (mut ordered, mut left): (Vec<&JobPlan>, Vec<&JobPlan>) =
+            (Vec::new(), self.jobs(stage).iter().collect());
+        while !left.is_empty() {
+            let is_ready =
+                |job: &&JobPlan| job.needs.iter().all(|need| left.iter().all(|other| other.name != *need));
+            let (ready, rest): (Vec<&JobPlan>, Vec<&JobPlan>) = left.iter().copied().partition(is_ready);
+            if ready.is_empty() {
+                // A circle, which the parser refuses: nothing sensible follows, but an end does.
+                ordered.extend(rest);
+                break;
+            }
+            ordered.extend(ready);
+            left = rest;
+        }
+        ordered
     }
 
     /// The job of this name in a stage.

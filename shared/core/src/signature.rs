@@ -1,12 +1,18 @@
 //! Signatures of deliveries, checked over the raw bytes before anything else reads them.
 //!
-//! GitHub: HMAC-SHA256 in hex (GitHub Docs, "Validating webhook deliveries"). Plain git servers: the
-//! Standard Webhooks form, which also binds id and time. Every refusal is the same to the outside.
+//! GitHub and Bitbucket: HMAC-SHA256 in hex (GitHub Docs, "Validating webhook deliveries"; Atlassian
+//! Support, "Manage webhooks"). Gitea: the same without a prefix. GitLab: a plain token, or a signing token.
+//! Plain git servers and signing tokens: the Standard Webhooks form, which also binds id and time. Every
+//! refusal is the same to the outside, and which way is taken the provider and the secret say, never the
+//! delivery.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac as _};
 use jiff::{SignedDuration, Timestamp};
+
+use crate::delivery::{bitbucket, git, gitea, github, gitlab};
+use crate::source::Provider;
 
 /// A secret's bytes; shown nowhere.
 #[derive(Clone)]
@@ -22,6 +28,13 @@ impl Secret {
     /// The secret itself, for the one call that needs it.
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The key of a secret that is a signing token: `whsec_` and base64 (Standard Webhooks, "Signature
+    /// scheme"). `None` for any other secret; an error for a token that holds no key.
+    fn signing_key(&self) -> Option<Result<Self, BadSignature>> {
+        let encoded = self.0.strip_prefix(b"whsec_")?;
+        Some(BASE64.decode(encoded).ok().and_then(Self::new).ok_or(BadSignature))
     }
 
     fn mac(&self, parts: &[&[u8]]) -> Hmac<sha2::Sha256> {
@@ -49,6 +62,36 @@ pub struct BadSignature;
 /// How far the stamp of a Standard Webhooks delivery may be from our clock.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
+/// Checks a delivery as its provider signs it. `header` gives a header's text, or an empty one.
+pub fn verify<'h>(
+    provider: Provider,
+    secret: &Secret,
+    header: impl Fn(&'static str) -> &'h str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), BadSignature> {
+    let stamp = || Stamp {
+        id: header(git::headers::ID),
+        timestamp: header(git::headers::TIMESTAMP),
+        signatures: header(git::headers::SIGNATURE),
+    };
+    match provider {
+        Provider::Github => verify_github(secret, header(github::headers::SIGNATURE), body),
+        Provider::Bitbucket => verify_github(secret, header(bitbucket::headers::SIGNATURE), body),
+        Provider::Gitea => {
+            let given = gitea::headers::SIGNATURE.map(&header);
+            verify_hex(secret, given.into_iter().find(|text| !text.is_empty()).unwrap_or_default(), body)
+        }
+        Provider::Gitlab => match secret.signing_key() {
+            Some(key) => verify_standard(&key?, &stamp(), body, now),
+            None => verify_token(secret, header(gitlab::headers::TOKEN)),
+        },
+        Provider::Git => verify_standard(secret, &stamp(), body, now),
+        // Its events come by EventBridge and are read back.
+        Provider::Codecommit => Err(BadSignature),
+    }
+}
+
 /// Signs as GitHub does: the value of `X-Hub-Signature-256`.
 pub fn sign_github(secret: &Secret, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(secret.mac(&[body]).finalize().into_bytes()))
@@ -56,13 +99,23 @@ pub fn sign_github(secret: &Secret, body: &[u8]) -> String {
 
 /// Checks `X-Hub-Signature-256` in constant time.
 pub fn verify_github(secret: &Secret, header: &str, body: &[u8]) -> Result<(), BadSignature> {
-    let digits = header.strip_prefix("sha256=").ok_or(BadSignature)?;
-    // GitHub writes lower-case digits only; another spelling of the same value is not its work.
+    verify_hex(secret, header.strip_prefix("sha256=").ok_or(BadSignature)?, body)
+}
+
+/// Checks 64 hex digits of an HMAC-SHA256 in constant time.
+fn verify_hex(secret: &Secret, digits: &str, body: &[u8]) -> Result<(), BadSignature> {
+    // The forges write lower-case digits only; another spelling of the same value is not their work.
     if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
         return Err(BadSignature);
     }
     let claimed = hex::decode(digits).map_err(|_| BadSignature)?;
     secret.mac(&[body]).verify_slice(&claimed).map_err(|_| BadSignature)
+}
+
+/// Compares a plain token in constant time, whatever its length: what is compared are digests of both.
+fn verify_token(secret: &Secret, token: &str) -> Result<(), BadSignature> {
+    let own = secret.mac(&[&secret.0]).finalize().into_bytes();
+    secret.mac(&[token.as_bytes()]).verify_slice(&own).map_err(|_| BadSignature)
 }
 
 /// The three headers of a Standard Webhooks delivery.
@@ -159,6 +212,29 @@ mod tests {
     fn a6_an_empty_secret_is_no_secret_and_none_is_ever_shown() {
         assert!(Secret::new("").is_none());
         assert_eq!(format!("{:?}", secret("hunter2")), "Secret(…)");
+    }
+
+    #[test]
+    fn a6_a_plain_token_fits_whole_or_not_at_all() {
+        let secret = secret("hunter2");
+        assert_eq!(verify_token(&secret, "hunter2"), Ok(()));
+        for wrong in ["", "hunter", "hunter22", "Hunter2", "hunter2\0", "\0hunter2", "2retnuh"] {
+            assert_eq!(verify_token(&secret, wrong), Err(BadSignature), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a7_a_delivery_without_any_header_fits_nowhere() {
+        for provider in Provider::ALL {
+            for text in ["hunter2", "whsec_aHVudGVyMg==", "whsec_", "whsec_?"] {
+                let now = Timestamp::UNIX_EPOCH;
+                assert_eq!(
+                    verify(provider, &secret(text), |_| "", b"{}", now),
+                    Err(BadSignature),
+                    "{provider}"
+                );
+            }
+        }
     }
 
     proptest::proptest! {

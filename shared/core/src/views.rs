@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::fact::{JobId, LogPointer, TestSummary};
 use crate::ids::{CommitSha, Digest, RunId};
 use crate::plan::JobPlan;
+use crate::source::{CloneLogin, Zone};
 
 /// What a build is started with.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +23,12 @@ pub struct BuildRequest {
     pub plan: JobPlan,
     /// The commit to build.
     pub commit: CommitSha,
+    /// How far the commit is trusted: code that nobody has merged runs in a project of its own.
+    pub zone: Zone,
     /// Where the source comes from.
     pub checkout: Checkout,
+    /// The buildspec's text, where it can't be taken from the source as it is.
+    pub inline: Option<String>,
     /// Variables that Pushway adds: outputs of the build stage, names of the run.
     pub variables: BTreeMap<String, String>,
 }
@@ -35,6 +40,8 @@ pub enum Checkout {
     Github {
         /// The clone URL.
         url: String,
+        /// The pull request whose head the commit is: it may lie in no branch of the repository.
+        pull_request: Option<u64>,
     },
     /// `CodeBuild` fetches it from `CodeCommit`.
     Codecommit {
@@ -46,8 +53,8 @@ pub enum Checkout {
     Clone {
         /// The clone URL.
         url: String,
-        /// The buildspec's text, as the delivery carried it.
-        buildspec: String,
+        /// How to log in, where the repository is private.
+        login: Option<CloneLogin>,
     },
 }
 

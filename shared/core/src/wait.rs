@@ -47,6 +47,15 @@ pub enum Subject {
         /// Who waits: several runs may wait for one lock.
         run: RunId,
     },
+    /// A run's turn among the runs of its pipeline and branch.
+    Turn(RunId),
+    /// The success of the jobs that a job needs.
+    Needs {
+        /// The run.
+        run: RunId,
+        /// The job that needs them.
+        job: JobId,
+    },
 }
 
 /// A piece of a run's work that is waited for.
@@ -60,6 +69,10 @@ pub enum Work {
         /// Which attempt.
         attempt: u32,
     },
+    /// The run's turn.
+    Turn,
+    /// The jobs that this one needs.
+    Needs(JobId),
     /// The taking of an environment's lock.
     Acquire(EnvironmentName),
     /// A deploy.

@@ -13,6 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// Where runs have their pages.
+pub(super) const PAGES: &str = "https://pushway.example.com";
+
 /// What an invocation came to.
 pub type Invoked = Result<Value, CaughtError>;
 
@@ -49,7 +52,8 @@ pub fn invoke(world: &World, function: &str, payload: Value) -> Invoked {
         "validate" => with(world, payload, |input| validate::handle(world, input)),
         "rollback" => with(world, payload, |input| rollback::handle(world, input)),
         "finish" => with(world, payload, |input| finish::handle(world, input)),
-        "sweep" => with(world, payload, |input| sweep::handle(world, input)),
+        "sweep" => with(world, payload, |input| sweep::handle(world, Some(PAGES), input)),
+        "notify" => with(world, payload, |input| notify::handle(world, Some(PAGES), input)),
         "push" => with(world, payload, |input| push::handle(world, input)),
         "webhook" => with(world, payload, |input| webhook::handle(world, input)),
         "api" => with(world, payload, |input| api::handle(world, input)),

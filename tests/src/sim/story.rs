@@ -259,6 +259,10 @@ pub fn hook() -> Hook {
         secret: Some("pushway/web".into()),
         credentials: None,
         api_url: None,
+        forge_hook: None,
+        default_branch: None,
+        clone_login: None,
+        old_secret_until: None,
     }
 }
 
@@ -349,7 +353,7 @@ fn check_run(world: &World, run: &Run) {
             let by = run.superseded_by.and_then(|by| world.stored_run(by));
             let by = by.unwrap_or_else(|| panic!("run {} is superseded by nobody", run.id));
             assert!(
-                by.id > run.id && by.status == Status::Succeeded,
+                by.place > run.place && by.status == Status::Succeeded,
                 "superseded by {}: {}",
                 by.id,
                 by.status

@@ -18,7 +18,7 @@ use pushway_core::views::{BuildRequest, Checkout};
 use sha2::Digest as _;
 
 use crate::Aws;
-use crate::buildspec::with_clone;
+use crate::buildspec::prepared;
 use crate::errors::{code, fault, incomplete};
 
 /// The variable by which a build is known as a run's own.
@@ -41,7 +41,7 @@ impl StartBuilds for Aws {
         let start = self
             .codebuild
             .start_build()
-            .project_name(self.settings.build_project()?)
+            .project_name(self.settings.build_project(request.zone)?)
             .idempotency_token(token(request))
             .queued_timeout_in_minutes_override(QUEUED_MINUTES)
             .timeout_in_minutes_override(minutes(request.plan.timeout_seconds))
@@ -58,7 +58,7 @@ impl StartBuilds for Aws {
         let listed = self
             .codebuild
             .list_builds_for_project()
-            .project_name(self.settings.build_project()?)
+            .project_name(self.settings.build_project(request.zone)?)
             .sort_order(SortOrderType::Descending)
             .send()
             .await
@@ -125,20 +125,27 @@ fn curated_image(arch: Arch) -> &'static str {
 }
 
 fn with_source(start: StartBuildFluentBuilder, request: &BuildRequest) -> StartBuildFluentBuilder {
-    let fetched = |kind, url: &str| {
-        start
-            .clone()
-            .source_type_override(kind)
-            .source_location_override(url)
-            .source_version(request.commit.as_str())
-            .buildspec_override(request.plan.buildspec.as_str())
+    let is_clone = matches!(request.checkout, Checkout::Clone { .. });
+    let start = match &request.inline {
+        Some(text) => start.buildspec_override(prepared(text, is_clone, &request.plan.reports)),
+        None => start.buildspec_override(request.plan.buildspec.as_str()),
     };
+    let commit = request.commit.as_str();
     match &request.checkout {
-        Checkout::Github { url } => fetched(SourceType::Github, url),
-        Checkout::Codecommit { url } => fetched(SourceType::Codecommit, url),
-        Checkout::Clone { buildspec, .. } => {
-            start.source_type_override(SourceType::NoSource).buildspec_override(with_clone(buildspec))
-        }
+        Checkout::Github { url, pull_request } => start
+            .source_type_override(SourceType::Github)
+            .source_location_override(url)
+            // A fork's commit is found by the pull request's own ref (CodeBuild User Guide, "Source version
+            // sample"); what is built is the commit all the same.
+            .source_version(match pull_request {
+                Some(number) => format!("refs/pull/{number}/head^{{{commit}}}"),
+                None => commit.to_owned(),
+            }),
+        Checkout::Codecommit { url } => start
+            .source_type_override(SourceType::Codecommit)
+            .source_location_override(url)
+            .source_version(commit),
+        Checkout::Clone { .. } => start.source_type_override(SourceType::NoSource),
     }
 }
 
@@ -157,25 +164,32 @@ fn with_image(start: StartBuildFluentBuilder, plan: &JobPlan) -> StartBuildFluen
     start.image_override(image).image_pull_credentials_type_override(credentials)
 }
 
+/// A secret as a build's variable names it.
+fn reference(secret: &SecretRef) -> (EnvironmentVariableType, String) {
+    use EnvironmentVariableType::{ParameterStore, SecretsManager};
+    match secret {
+        SecretRef::SecretsManager { name, json_key: None } => (SecretsManager, name.clone()),
+        SecretRef::SecretsManager { name, json_key: Some(key) } => (SecretsManager, format!("{name}:{key}")),
+        SecretRef::Ssm { name } => (ParameterStore, name.clone()),
+    }
+}
+
 /// The build's variables; of two with one name, Pushway's own wins, then the secret.
 fn variables(request: &BuildRequest) -> Answer<Vec<EnvironmentVariable>> {
-    use EnvironmentVariableType::{ParameterStore, Plaintext, SecretsManager};
+    use EnvironmentVariableType::Plaintext;
     let url = match &request.checkout {
-        Checkout::Github { url } | Checkout::Codecommit { url } | Checkout::Clone { url, .. } => url,
+        Checkout::Github { url, .. } | Checkout::Codecommit { url } | Checkout::Clone { url, .. } => url,
     };
     let mut all = BTreeMap::new();
     for (name, value) in &request.plan.env {
         all.insert(name.as_str(), (Plaintext, value.clone()));
     }
     for (name, secret) in &request.plan.secrets {
-        let reference = match secret {
-            SecretRef::SecretsManager { name, json_key: None } => (SecretsManager, name.clone()),
-            SecretRef::SecretsManager { name, json_key: Some(key) } => {
-                (SecretsManager, format!("{name}:{key}"))
-            }
-            SecretRef::Ssm { name } => (ParameterStore, name.clone()),
-        };
-        all.insert(name.as_str(), reference);
+        all.insert(name.as_str(), reference(secret));
+    }
+    if let Checkout::Clone { login: Some(login), .. } = &request.checkout {
+        all.insert("PUSHWAY_CLONE_USER", (Plaintext, login.user.clone()));
+        all.insert("PUSHWAY_CLONE_TOKEN", reference(&login.token));
     }
     for (name, value) in &request.variables {
         all.insert(name, (Plaintext, value.clone()));
@@ -213,6 +227,8 @@ fn is_for(build: &Build, request: &BuildRequest) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use pushway_core::source::Zone;
+
     use super::*;
 
     fn request() -> BuildRequest {
@@ -227,7 +243,9 @@ mod tests {
             attempt: 2,
             plan: serde_json::from_value(plan).unwrap(),
             commit: "a".repeat(40).parse().unwrap(),
-            checkout: Checkout::Github { url: "https://github.com/o/web.git".into() },
+            zone: Zone::Trusted,
+            checkout: Checkout::Github { url: "https://github.com/o/web.git".into(), pull_request: None },
+            inline: None,
             variables: BTreeMap::from([("IMAGE".to_owned(), "web@sha256:00".to_owned())]),
         }
     }

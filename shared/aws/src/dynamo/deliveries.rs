@@ -8,11 +8,12 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::{SignedDuration, Timestamp};
 use pushway_core::ids::DeliveryId;
 use pushway_core::keys::{self, FILES};
-use pushway_core::ports::{Answer, Deliveries, DeliveryOutcome, Fault, NewRun, Recorded};
+use pushway_core::ports::{
+    Answer, Deliveries, DeliveryOutcome, Fault, NewRun, ReadDeliveries, Recorded, RecordedDelivery,
+};
 use pushway_core::source::{Hook, Provider};
-use serde::{Deserialize, Serialize};
 
-use super::{IS_NEW, Item, is_ours, item, number, parsed, runs, transaction_token};
+use super::{HISTORY, IS_NEW, Item, is_ours, item, json, number, parsed, runs, text, transaction_token};
 use crate::Aws;
 use crate::errors::fault;
 
@@ -20,20 +21,11 @@ use crate::errors::fault;
 /// the 90 days for which Step Functions remembers an execution's name.
 const KEPT: SignedDuration = SignedDuration::from_hours(180 * 24);
 
-/// A delivery or a push as it is stored.
-#[derive(Debug, Serialize, Deserialize)]
-struct Known {
-    /// What became of it.
-    outcome: DeliveryOutcome,
-    /// When it was recorded.
-    at: Timestamp,
-}
-
 impl Deliveries for Aws {
     async fn record_run(&self, new: &NewRun) -> Answer<Recorded> {
-        let NewRun { run, entry, content_key, files } = new;
+        let NewRun { run, entry, content_key, files, history } = new;
         let source = &run.source;
-        let known = Known { outcome: DeliveryOutcome::Run(run.id), at: run.received_at };
+        let known = RecordedDelivery { outcome: DeliveryOutcome::Run(run.id), at: run.received_at };
         let delivery = keys::delivery(source.provider, &source.hook, &source.delivery);
         let push = keys::push(content_key);
         let mut items = vec![
@@ -42,8 +34,10 @@ impl Deliveries for Aws {
             runs::snapshot(run)?,
             runs::fact(run.id, entry)?,
         ];
-        if !files.is_empty() {
-            items.push(item(keys::run_part(run.id, FILES), files)?);
+        if !files.is_empty() || !history.is_empty() {
+            let mut carried = item(keys::run_part(run.id, FILES), files)?;
+            carried.insert(HISTORY.into(), text(json(history)?));
+            items.push(carried);
         }
         let token = transaction_token(&["record_run", &run.id.to_string()]);
         let puts = items.into_iter().map(|item| self.put(item, IS_NEW));
@@ -52,7 +46,7 @@ impl Deliveries for Aws {
         }
         let stored = match self.thing(delivery).await? {
             Some(stored) => Some(stored),
-            None => self.thing::<Known>(push).await?,
+            None => self.thing::<RecordedDelivery>(push).await?,
         };
         match stored {
             // The answer to our own write was lost.
@@ -70,7 +64,7 @@ impl Deliveries for Aws {
         rule: &str,
         now: Timestamp,
     ) -> Answer<Recorded> {
-        let known = Known { outcome: DeliveryOutcome::Ignored(rule.to_owned()), at: now };
+        let known = RecordedDelivery { outcome: DeliveryOutcome::Ignored(rule.to_owned()), at: now };
         let item = expiring(keys::delivery(provider, &hook.id, delivery), &known)?;
         let written = self
             .dynamodb
@@ -84,13 +78,19 @@ impl Deliveries for Aws {
         let Err(error) = written else { return Ok(Recorded::New) };
         match refused(&error) {
             Some(stored) if is_ours(Some(stored), &item) => Ok(Recorded::New),
-            Some(stored) => Ok(Recorded::Before(parsed::<Known>(stored, "data")?.outcome)),
+            Some(stored) => Ok(Recorded::Before(parsed::<RecordedDelivery>(stored, "data")?.outcome)),
             None => Err(fault("dynamodb PutItem", &error)),
         }
     }
 }
 
-fn expiring(key: keys::Key, known: &Known) -> Answer<Item> {
+impl ReadDeliveries for Aws {
+    async fn delivery(&self, hook: &Hook, delivery: &DeliveryId) -> Answer<Option<RecordedDelivery>> {
+        self.thing(keys::delivery(hook.provider, &hook.id, delivery)).await
+    }
+}
+
+fn expiring(key: keys::Key, known: &RecordedDelivery) -> Answer<Item> {
     let mut item = item(key, known)?;
     item.insert("expires_at".into(), number((known.at + KEPT).as_second()));
     Ok(item)

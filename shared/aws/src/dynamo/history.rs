@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use pushway_core::fact::Entry;
-use pushway_core::ids::RunId;
+use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::keys::{self, FACT_PREFIX};
 use pushway_core::ports::{Answer, History, RunPage, RunQuery};
 use pushway_core::summary::RunSummary;
@@ -27,6 +27,7 @@ const FIRST_DAY: Date = jiff::civil::date(2026, 1, 1);
 
 const RUNS_OF_PIPELINE: &str = "pipeline_pk = :partition AND run_id < :before";
 const RUNS_OF_DAY: &str = "day_pk = :partition AND run_id < :before";
+const RUNS_OF_COMMIT: &str = "commit_pk = :partition AND run_id < :before";
 const FACTS: &str = "pk = :pk AND begins_with(sk, :prefix)";
 /// Sorts after every id: the letter comes after the hex digits.
 const AFTER_ALL: &str = "g";
@@ -41,6 +42,10 @@ impl History for Aws {
         let partition = keys::pipeline_index(pipeline);
         let runs = self.runs(index::BY_PIPELINE, RUNS_OF_PIPELINE, partition, &before, limit).await?;
         Ok(page(runs, limit, None))
+    }
+
+    async fn of_commit(&self, commit: &CommitSha) -> Answer<Vec<RunSummary>> {
+        self.runs(index::BY_COMMIT, RUNS_OF_COMMIT, keys::commit_index(commit), AFTER_ALL, 100).await
     }
 
     async fn journal(&self, id: RunId) -> Answer<Vec<Entry>> {

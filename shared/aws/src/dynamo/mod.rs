@@ -11,7 +11,9 @@ mod history;
 mod hooks;
 mod overdue;
 mod plans;
+mod repositories;
 mod runs;
+mod versioned;
 mod waits;
 
 use std::collections::HashMap;
@@ -35,6 +37,8 @@ mod index {
     pub(super) const BY_PIPELINE: &str = "by_pipeline";
     /// Runs of a day: `day_pk`, `run_id`, with `summary`.
     pub(super) const BY_DAY: &str = "by_day";
+    /// Runs of a commit: `commit_pk`, `run_id`, with `summary`.
+    pub(super) const BY_COMMIT: &str = "by_commit";
     /// Open runs and waits, oldest first: `open_pk`, `open_at`, keys only.
     pub(super) const OPEN: &str = "open";
 }
@@ -43,6 +47,8 @@ mod index {
 const IS_NEW: &str = "attribute_not_exists(pk)";
 /// Items are refused above this size, in bytes: `DynamoDB`'s own limit of 400 KB counts names and keys too.
 const MAX_ITEM_BYTES: usize = 350 * 1024;
+/// The attribute of a run's files that holds what its delivery told of older commits, as JSON.
+const HISTORY: &str = "history";
 
 type Item = HashMap<String, AttributeValue>;
 

@@ -7,14 +7,15 @@ use pushway_core::keys::{self, Key};
 use pushway_core::ports::{Answer, Overdue};
 use pushway_core::wait::{SWEEP_PATIENCE, Wait};
 
-use super::{index, string, text};
+use super::repositories::key_of;
+use super::{index, text};
 use crate::Aws;
 use crate::errors::fault;
 
 /// How many open things one sweep looks at, oldest first. Each costs a few short calls, so that this many
 /// fit into the function's time; beyond it, younger waits would miss their heartbeats.
 const MOST: usize = 1_000;
-const OPENED_BEFORE: &str = "open_pk = :open_pk AND open_at < :before";
+const OPENED_BETWEEN: &str = "open_pk = :open_pk AND open_at BETWEEN :from AND :until";
 
 impl Overdue for Aws {
     async fn waits(&self, now: Timestamp) -> Answer<Vec<Wait>> {
@@ -35,7 +36,18 @@ impl Overdue for Aws {
 
 impl Aws {
     /// Keys of what was open and untouched for longer than the sweep's patience, oldest first.
-    async fn open_before(&self, kind: &'static str, now: Timestamp) -> Answer<Vec<Key>> {
+    async fn open_before(&self, kind: &str, now: Timestamp) -> Answer<Vec<Key>> {
+        let until = text(crate::time::sortable(now - SWEEP_PATIENCE));
+        self.open_between(kind, text(crate::time::sortable(Timestamp::UNIX_EPOCH)), until).await
+    }
+
+    /// Keys in a partition of the index from one time to another, oldest first.
+    pub(super) async fn open_between(
+        &self,
+        partition: &str,
+        least: AttributeValue,
+        most: AttributeValue,
+    ) -> Answer<Vec<Key>> {
         let (mut found, mut from) = (Vec::new(), None);
         loop {
             let page = self
@@ -43,15 +55,16 @@ impl Aws {
                 .query()
                 .table_name(&self.settings.table)
                 .index_name(index::OPEN)
-                .key_condition_expression(OPENED_BEFORE)
-                .expression_attribute_values(":open_pk", AttributeValue::S(kind.to_owned()))
-                .expression_attribute_values(":before", text(crate::time::sortable(now - SWEEP_PATIENCE)))
+                .key_condition_expression(OPENED_BETWEEN)
+                .expression_attribute_values(":open_pk", AttributeValue::S(partition.to_owned()))
+                .expression_attribute_values(":from", least.clone())
+                .expression_attribute_values(":until", most.clone())
                 .set_exclusive_start_key(from)
                 .send()
                 .await
                 .map_err(|error| fault("dynamodb Query", &error))?;
             for item in page.items() {
-                found.push(Key { pk: string(item, "pk")?.to_owned(), sk: string(item, "sk")?.to_owned() });
+                found.push(key_of(item)?);
             }
             from = page.last_evaluated_key;
             if from.is_none() || found.len() >= MOST {

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Delivery, Malformed, Push, commit_or_none, malformed};
-use crate::ids::{DeliveryId, RepositoryPath};
+use super::{Delivery, Malformed, Push, commit_or_none, deleted, malformed};
+use crate::ids::{CommitSha, DeliveryId, RepositoryPath};
 
 /// Header names of the Standard Webhooks specification, lower case.
 pub mod headers {
@@ -20,8 +21,23 @@ pub mod headers {
     pub const SIGNATURE: &str = "webhook-signature";
 }
 
-/// All files of a delivery together, in bytes: so that a run's files fit one item of the table.
+/// All files and the history of a delivery together, in bytes of JSON: so that they fit one item of the table.
 pub const MAX_FILES_BYTES: usize = 256 * 1024;
+
+/// The most commits that a delivery tells the files of.
+pub const MAX_HISTORY: usize = 50;
+/// The most files that a delivery's history names in all.
+pub const MAX_HISTORY_FILES: usize = 2_000;
+
+/// A commit and the files that it changed against its first parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// The commit.
+    pub commit: CommitSha,
+    /// Paths from the repository's root, old and new names alike.
+    pub files: Vec<String>,
+}
 
 /// The body of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +61,33 @@ pub struct PushBody {
     /// Path to text: the pipeline file and its buildspecs, where the commit has them.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// What the newest commits changed: first parents only, newest first, as many as the limits allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Carried>,
+    /// When the server took the push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_at: Option<Timestamp>,
+}
+
+impl PushBody {
+    /// Whether what it carries keeps to the limits.
+    fn check(&self) -> Result<(), Malformed> {
+        // Counted as it is stored, since a control character takes six bytes of JSON.
+        let json = |part: Result<String, serde_json::Error>| part.map_or(usize::MAX / 2, |text| text.len());
+        let size = json(serde_json::to_string(&self.files)) + json(serde_json::to_string(&self.history));
+        let (commits, paths) =
+            (self.history.len(), self.history.iter().map(|commit| commit.files.len()).sum::<usize>());
+        let problem = if size > MAX_FILES_BYTES {
+            format!("files and history are {size} bytes of JSON; at most {MAX_FILES_BYTES} are taken")
+        } else if commits > MAX_HISTORY || paths > MAX_HISTORY_FILES {
+            format!(
+                "the history is of {commits} commits and {paths} files; at most {MAX_HISTORY} and {MAX_HISTORY_FILES} are taken"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Malformed(problem))
+    }
 }
 
 /// Reads a delivery whose signature was checked.
@@ -53,20 +96,12 @@ pub fn parse(delivery: &str, body: &[u8]) -> Result<Delivery, Malformed> {
     let body: PushBody = serde_json::from_slice(body).map_err(|error| Malformed::json(&error))?;
     let git_ref: crate::ids::RefName = body.git_ref.parse().map_err(malformed)?;
     let Some(commit) = commit_or_none(&body.after)? else {
-        return Ok(Delivery::Ignored {
-            delivery,
-            rule: format!("{git_ref} was deleted; there is nothing to run"),
-        });
+        return Ok(deleted(delivery, git_ref.as_str()));
     };
-    let size: usize = body.files.values().map(String::len).sum();
-    if size > MAX_FILES_BYTES {
-        return Err(Malformed(format!(
-            "the files are {size} bytes together; at most {MAX_FILES_BYTES} are taken"
-        )));
-    }
+    body.check()?;
     let path =
         |(path, text): (String, String)| Ok((path.parse::<RepositoryPath>().map_err(malformed)?, text));
-    Ok(Delivery::Push(Box::new(Push {
+    Ok(Delivery::Pushes(vec![Push {
         delivery,
         // A plain server gives no id; the hook's own name for the repository is one hook's affair.
         repository_id: body.repository.parse().map_err(malformed)?,
@@ -76,6 +111,9 @@ pub fn parse(delivery: &str, body: &[u8]) -> Result<Delivery, Malformed> {
         before: commit_or_none(&body.before)?,
         message: body.message,
         author: body.author,
+        trigger: crate::source::Trigger::Push,
+        pushed_at: body.pushed_at,
         files: body.files.into_iter().map(path).collect::<Result<_, Malformed>>()?,
-    })))
+        history: body.history,
+    }]))
 }

@@ -1,39 +1,27 @@
-//! Which pushes start a run: `on` of a pipeline file, and its decision about one ref.
+//! Lists of glob patterns, and which of them decides about a name.
 //!
-//! Branches and tags are filtered apart, by the short name as a whole: `main` is neither `main-evil` nor a
-//! tag called `main`. The last pattern that matches decides, so that `["**", "!wip/**"]` reads as it says.
+//! A pattern is compared with the name as a whole: `main` is neither `main-evil` nor `x/main`. The last
+//! pattern that matches decides, so that `["**", "!wip/**"]` reads as it says. Matching takes time linear in
+//! the name whatever the patterns are: they become automata, never backtracking.
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::messages::{self, Words};
-use crate::ids::{RefKind, RefName};
 
-/// What starts a run of the pipeline.
-#[derive(Debug, Clone)]
-pub struct Triggers {
-    pub(super) path: String,
-    pub(super) branches: Option<Filter>,
-    pub(super) tags: Option<Filter>,
+/// What the names of a filter are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Branches, tags of a repository or tags of an image.
+    Short,
+    /// Paths in the repository.
+    Paths,
 }
 
-/// What a push to a ref does, with the rule that says so in words for the person who pushed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// A run starts.
-    Run {
-        /// Which pattern of which file said so.
-        rule: String,
-    },
-    /// Nothing starts.
-    Ignore {
-        /// Why not.
-        rule: String,
-    },
-}
-
-/// Patterns for short ref names, in the order of the file.
+/// Patterns in the order of the file.
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
+    /// Where the filter stands, for rules: `on.push.branches`.
+    pub(super) key: &'static str,
     patterns: Vec<Pattern>,
     globs: GlobSet,
 }
@@ -41,18 +29,27 @@ pub(super) struct Filter {
 /// One pattern as written, with its matcher.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
-    text: String,
+    pub(super) text: String,
     glob: Glob,
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Result<Self, Words> {
+    pub(super) fn new(text: &str, names: Names) -> Result<Self, Words> {
         let glob = text.strip_prefix('!').unwrap_or(text);
         if glob.is_empty() {
             return Err(messages::empty_pattern());
         }
-        if glob.starts_with("refs/") {
-            return Err(messages::full_ref_pattern(text));
+        if text.contains("${") {
+            return Err(messages::expression_in_pattern(text));
+        }
+        match names {
+            Names::Short if glob.starts_with("refs/") => return Err(messages::full_ref_pattern(text)),
+            // Such a pattern could never match, and nobody writes it to that end.
+            Names::Paths if glob.starts_with(['/', '.']) && !is_dot_file(glob) => {
+                return Err(messages::rooted_path_pattern(text));
+            }
+            Names::Paths if glob.ends_with('/') => return Err(messages::folder_pattern(text)),
+            _ => {}
         }
         GlobBuilder::new(glob)
             .literal_separator(true)
@@ -62,13 +59,18 @@ impl Pattern {
             .map_err(|error| messages::bad_pattern(text, error.kind()))
     }
 
-    fn excludes(&self) -> bool {
+    pub(super) fn excludes(&self) -> bool {
         self.text.starts_with('!')
     }
 }
 
+/// `.github/**`, not `./src` or `../x`.
+fn is_dot_file(glob: &str) -> bool {
+    glob.strip_prefix('.').is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '.']))
+}
+
 impl Filter {
-    pub(super) fn new(patterns: Vec<Pattern>) -> Result<Self, Words> {
+    pub(super) fn new(key: &'static str, patterns: Vec<Pattern>) -> Result<Self, Words> {
         if patterns.iter().all(Pattern::excludes) {
             return Err(messages::only_exclusions());
         }
@@ -79,45 +81,21 @@ impl Filter {
         let globs = globs
             .build()
             .map_err(|error| messages::bad_pattern(error.glob().unwrap_or_default(), error.kind()))?;
-        Ok(Self { patterns, globs })
+        Ok(Self { key, patterns, globs })
     }
 
     /// The last pattern that matches the whole name.
-    fn deciding(&self, name: &str) -> Option<&Pattern> {
+    pub(super) fn deciding(&self, name: &str) -> Option<&Pattern> {
         let last = self.globs.matches(name).into_iter().max()?;
         self.patterns.get(last)
     }
 
-    fn listed(&self) -> String {
-        self.patterns.iter().map(|pattern| pattern.text.as_str()).collect::<Vec<_>>().join(", ")
+    /// Whether the filter lets the name through, and by which pattern.
+    pub(super) fn admits(&self, name: &str) -> Option<&Pattern> {
+        self.deciding(name).filter(|pattern| !pattern.excludes())
     }
-}
 
-impl Triggers {
-    /// Whether a push that creates or moves this ref starts a run, and by which rule.
-    pub fn decide(&self, pushed: &RefName) -> Decision {
-        let (kind, key, name, filter) = match pushed.kind() {
-            RefKind::Branch(name) => ("branch", "branches", name, &self.branches),
-            RefKind::Tag(name) => ("tag", "tags", name, &self.tags),
-            RefKind::Other => {
-                return Decision::Ignore {
-                    rule: messages::neither_branch_nor_tag(pushed.as_str(), &self.path),
-                };
-            }
-        };
-        let Some(filter) = filter else {
-            return Decision::Ignore { rule: messages::not_filtered(kind, name, key, &self.path) };
-        };
-        match filter.deciding(name) {
-            None => Decision::Ignore {
-                rule: messages::matches_none(kind, name, &filter.listed(), key, &self.path),
-            },
-            Some(pattern) if pattern.excludes() => {
-                Decision::Ignore { rule: messages::excluded(kind, name, &pattern.text, key, &self.path) }
-            }
-            Some(pattern) => {
-                Decision::Run { rule: messages::matches(kind, name, &pattern.text, key, &self.path) }
-            }
-        }
+    pub(super) fn listed(&self) -> String {
+        self.patterns.iter().map(|pattern| pattern.text.as_str()).collect::<Vec<_>>().join(", ")
     }
 }

@@ -9,9 +9,13 @@ use serde_saphyr::{Error, MessageFormatter as _, UserMessageFormatter};
 use super::problem::printable;
 use crate::ids::InvalidId;
 
+mod expressions;
 mod sections;
+mod triggers;
 
+pub(super) use expressions::*;
 pub(super) use sections::*;
+pub(super) use triggers::*;
 
 /// A message and, where there is something to do, its hint.
 #[derive(Debug)]
@@ -49,6 +53,15 @@ pub(super) fn plan_too_large(max_bytes: usize) -> Words {
     Words::new(
         format!("the plan that this file describes is larger than {} KiB", max_bytes / 1024),
         "the `env` of the pipeline is copied into every job; keep long values in the repository instead",
+    )
+}
+
+pub(super) fn duplicate_pipeline(name: &str, first: &str, second: &str) -> String {
+    format!(
+        "{} and {} both describe the pipeline {}; give one of them another name under `pipeline`",
+        printable(first, 200),
+        printable(second, 200),
+        quoted(name)
     )
 }
 

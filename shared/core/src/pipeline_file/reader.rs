@@ -33,7 +33,7 @@ impl Keys {
 
 /// A map with the keys that were asked for; others are reported by now.
 pub(super) struct Fields<'n> {
-    keys: &'n Keys,
+    keys: &'static Keys,
     at: Position,
     entries: &'n [Entry],
 }
@@ -67,6 +67,11 @@ impl<'a> Reader<'a> {
         Self { path, source, problems: Problems::default() }
     }
 
+    /// How many problems there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.problems.problems.len() + self.problems.more as usize
+    }
+
     pub(super) fn report(&mut self, at: Position, words: Words) {
         self.problems.add(|| Problem::new(self.path, self.source, at, words));
     }
@@ -88,7 +93,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A map with fixed keys; unknown ones are reported and skipped.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, keys: &'n Keys) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, keys: &'static Keys) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             return self.wrong_type_of(node, keys.of, "a map of keys and values");
         };

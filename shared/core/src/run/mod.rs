@@ -9,50 +9,21 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Cause, Entry, Fact, JobEnd, JobId, JobStage, RollbackOutcome};
+use crate::fact::{Cause, Entry, Fact, JobId, JobStage, RollbackOutcome};
 use crate::ids::{EnvironmentName, PipelineName, RunId, VariableName};
-use crate::source::Source;
+use crate::pipeline_file::{Context, ImageContext};
+use crate::source::{Source, Trigger};
 
 mod environment;
+mod jobs;
 mod status;
 mod transition;
 
 pub use environment::{DeployVerdict, EnvironmentState, RollbackState};
+pub use jobs::JobState;
 pub use status::Status;
 pub use transition::{Applied, IllegalTransition};
 use transition::{contradicts, too_early};
-
-/// A job's place in a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobState {
-    /// Which job.
-    pub job: JobId,
-    /// The newest attempt; 0 before the first.
-    pub attempt: u32,
-    /// `CodeBuild`'s id of the newest attempt's build.
-    pub build: Option<String>,
-    /// When the newest attempt was started.
-    pub started_at: Option<Timestamp>,
-    /// How the newest attempt ended.
-    pub end: Option<JobEnd>,
-}
-
-impl JobState {
-    /// Whether the job is over, for good or ill.
-    pub fn is_settled(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| !end.will_retry)
-    }
-
-    /// Whether the job is over and good.
-    pub fn has_succeeded(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| end.failure.is_none())
-    }
-
-    /// Whether a build of it runs now.
-    pub fn is_running(&self) -> bool {
-        self.attempt > 0 && self.end.is_none()
-    }
-}
 
 /// One execution of a pipeline for one commit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +55,18 @@ pub struct Run {
     /// The run of the newer push that took its place.
     #[serde(default)]
     pub superseded_by: Option<RunId>,
+    /// Why a newer push took its place before it deployed anything.
+    #[serde(default)]
+    pub overtaken: Option<String>,
+    /// The run that it last waited behind.
+    #[serde(default)]
+    pub queued_behind: Option<RunId>,
+    /// The push's place among those of its ref, once planned.
+    #[serde(default)]
+    pub place: Option<u64>,
+    /// The rule that started it.
+    #[serde(default)]
+    pub started_by: Option<String>,
 }
 
 impl Run {
@@ -103,6 +86,10 @@ impl Run {
             cause: None,
             ignored_by: None,
             superseded_by: None,
+            overtaken: None,
+            queued_behind: None,
+            place: None,
+            started_by: None,
         };
         (run, Entry { seq: 0, at: now, fact: Fact::Received { source: Box::new(source) } })
     }
@@ -144,6 +131,10 @@ impl Run {
         let outcome = |wanted: fn(&RollbackOutcome) -> bool| {
             self.environments.iter().filter_map(EnvironmentState::rollback_outcome).any(wanted)
         };
+        // It lost its turn before it deployed; that its builds were stopped for it explains nothing more.
+        if self.overtaken.is_some() {
+            return Some(Status::Superseded);
+        }
         // A deploy under way needs nobody yet; one that broke and was not undone does.
         let left = |state: &EnvironmentState| {
             state.needs_people() && (self.cause.is_some() || state.rollback.is_some())
@@ -168,6 +159,32 @@ impl Run {
             && self.jobs.iter().all(JobState::has_succeeded)
             && self.environments.iter().all(EnvironmentState::is_live);
         done.then_some(Status::Succeeded)
+    }
+
+    /// The run whose delivery carried this run's files, where the forge has no API to ask.
+    pub fn carrier(&self) -> RunId {
+        self.source.carried_by.unwrap_or(self.id)
+    }
+
+    /// What the expressions of a pipeline file stand for in this run.
+    pub fn context(&self) -> Context {
+        let source = &self.source;
+        let image = match &source.trigger {
+            Trigger::Image { image, tag, .. } => Some(ImageContext { uri: image.clone(), tag: tag.clone() }),
+            _ => None,
+        };
+        let variables = match &source.trigger {
+            Trigger::Manual { variables, .. } => variables.clone(),
+            _ => BTreeMap::new(),
+        };
+        Context {
+            run: self.id,
+            commit: source.commit.clone(),
+            git_ref: source.git_ref.clone(),
+            pull_request: source.pull_request().map(|request| request.number),
+            image,
+            variables,
+        }
     }
 
     /// A job's state.
@@ -204,9 +221,18 @@ impl Run {
                 self.cause.get_or_insert_with(|| cause.clone());
                 self.status = Status::Rejected;
             }),
-            Fact::Planned { pipeline, plan_digest, jobs, environments } => {
-                self.fold_planned(pipeline, plan_digest, jobs, environments)
+            Fact::Planned { pipeline, plan_digest, jobs, environments, place, rule } => {
+                self.fold_planned(pipeline, plan_digest, jobs, environments)?;
+                if self.place.is_none() {
+                    (self.place, self.started_by) = (*place, rule.clone());
+                }
+                Ok(())
             }
+            Fact::Queued { behind } => {
+                self.queued_behind = Some(*behind);
+                Ok(())
+            }
+            Fact::Overtaken { by, rule } => self.fold_overtaken(*by, rule),
             Fact::JobStarted { job, attempt, build } => self.fold_job_started(job, *attempt, build),
             Fact::JobEnded { job, attempt, end } => self.fold_job_ended(job, *attempt, end),
             Fact::Broke { cause } => {
@@ -249,91 +275,6 @@ impl Run {
         };
     }
 
-    fn before_plan(&self, fact: &'static str) -> Result<(), IllegalTransition> {
-        match self.status {
-            Status::Pending | Status::Ignored | Status::Rejected => Ok(()),
-            _ => Err(contradicts(fact, "the run has a plan")),
-        }
-    }
-
-    fn fold_planned(
-        &mut self,
-        pipeline: &PipelineName,
-        plan_digest: &str,
-        jobs: &[JobId],
-        environments: &[EnvironmentName],
-    ) -> Result<(), IllegalTransition> {
-        if let Some(pinned) = &self.plan_digest {
-            return if pinned == plan_digest {
-                Ok(())
-            } else {
-                Err(contradicts("planned", "another plan is pinned"))
-            };
-        }
-        self.before_plan("planned")?;
-        self.pipeline = Some(pipeline.clone());
-        self.plan_digest = Some(plan_digest.to_owned());
-        let waiting =
-            |job: &JobId| JobState { job: job.clone(), attempt: 0, build: None, started_at: None, end: None };
-        self.jobs = jobs.iter().map(waiting).collect();
-        self.environments = environments.iter().cloned().map(EnvironmentState::new).collect();
-        Ok(())
-    }
-
-    fn fold_job_started(&mut self, job: &JobId, attempt: u32, build: &str) -> Result<(), IllegalTransition> {
-        if job.stage == JobStage::Test && !self.stage_is_green(JobStage::Build) {
-            return Err(too_early("job_started", "every build job must have succeeded"));
-        }
-        let state = self.job_mut("job_started", job)?;
-        if attempt < state.attempt {
-            return Err(contradicts("job_started", "a later attempt of the job has started"));
-        }
-        if attempt == state.attempt {
-            let same = state.build.as_deref() == Some(build);
-            return if same {
-                Ok(())
-            } else {
-                Err(contradicts("job_started", "the attempt runs as another build"))
-            };
-        }
-        if attempt != state.attempt + 1 {
-            return Err(too_early("job_started", "the attempt before it must have ended"));
-        }
-        match &state.end {
-            None if state.attempt > 0 => {
-                return Err(too_early("job_started", "the attempt before it must have ended"));
-            }
-            Some(end) if !end.will_retry => return Err(contradicts("job_started", "the job is over")),
-            _ => {}
-        }
-        state.attempt = attempt;
-        state.build = Some(build.to_owned());
-        state.end = None;
-        Ok(())
-    }
-
-    fn fold_job_ended(&mut self, job: &JobId, attempt: u32, end: &JobEnd) -> Result<(), IllegalTransition> {
-        let state = self.job_mut("job_ended", job)?;
-        if attempt > state.attempt {
-            return Err(too_early("job_ended", "the attempt must have started"));
-        }
-        if attempt < state.attempt {
-            // The journal went on to a later attempt, so it has seen this one end.
-            return Ok(());
-        }
-        match &state.end {
-            Some(known) if known == end => Ok(()),
-            Some(_) => Err(contradicts("job_ended", "the attempt ended otherwise")),
-            None => {
-                state.end = Some(end.clone());
-                if !end.will_retry && self.cause.is_none() {
-                    self.cause.clone_from(&end.failure);
-                }
-                Ok(())
-            }
-        }
-    }
-
     fn fold_finished(&mut self, status: Status) -> Result<(), IllegalTransition> {
         if self.status.is_terminal() {
             return if self.status == status {
@@ -352,6 +293,16 @@ impl Run {
             }
             None => Err(too_early("finished", "some of the plan is neither done nor failed")),
         }
+    }
+
+    fn fold_overtaken(&mut self, by: RunId, rule: &str) -> Result<(), IllegalTransition> {
+        if self.environments.iter().any(|state| state.fence.is_some()) {
+            return Err(contradicts("overtaken", "the run deploys"));
+        }
+        if self.overtaken.is_none() {
+            (self.superseded_by, self.overtaken) = (Some(by), Some(rule.to_owned()));
+        }
+        Ok(())
     }
 
     fn fold_superseded(&mut self, name: &EnvironmentName, by: RunId) -> Result<(), IllegalTransition> {
@@ -383,10 +334,5 @@ impl Run {
             self.cause = cause;
         }
         Ok(())
-    }
-
-    fn job_mut(&mut self, fact: &'static str, job: &JobId) -> Result<&mut JobState, IllegalTransition> {
-        let missing = || too_early(fact, format!("{job} must be in the plan"));
-        self.jobs.iter_mut().find(|state| state.job == *job).ok_or_else(missing)
     }
 }

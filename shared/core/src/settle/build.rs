@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Settled, answer, load, try_record};
+use super::{Settled, answer, load, try_record, wake_dependents};
 use crate::contract::errors;
 use crate::fact::{Fact, JobEnd, JobId};
 use crate::ids::VariableName;
 use crate::messages;
 use crate::plan::JobPlan;
-use crate::ports::{Answer, Callbacks, Clock, Fault, Plans, ReadBuilds, ReadLogs, Runs, StopBuilds, Waits};
-use crate::run::IllegalTransition;
+use crate::ports::{
+    Answer, Callbacks, Clock, Fault, Plans, ReadBuilds, ReadLogs, ReadRuns, Runs, StopBuilds, Waits,
+};
+use crate::run::{IllegalTransition, Run};
 use crate::views::{BuildStatus, BuildView};
 use crate::wait::{Subject, Wait, Work};
 
@@ -25,9 +27,12 @@ where
         return Err(Fault::Permanent("a wait on a build must be for a job".into()));
     };
     let run = load(ports, wait.run).await?;
+    if let Some(why) = &run.overtaken {
+        return super::turn::abandon(ports, wait, why).await;
+    }
     let known = run.job(job).filter(|state| state.attempt == *attempt).and_then(|state| state.end.clone());
     if let Some(end) = known {
-        return reply(ports, wait, &end).await;
+        return reply(ports, &run, wait, &end).await;
     }
     let view = ports.build(build).await?;
     let is_over = view.as_ref().is_none_or(|view| view.status != BuildStatus::InProgress);
@@ -51,22 +56,14 @@ where
                 ..times_and_log(&view)
             }
         }
-        None => JobEnd {
-            failure: Some(messages::build_unknown(job, build)),
-            will_retry: false,
-            outputs: BTreeMap::new(),
-            tests: None,
-            started_at: None,
-            ended_at: None,
-            log: None,
-        },
+        None => unknown(job, build),
     };
     let fact = Fact::JobEnded { job: job.clone(), attempt: *attempt, end: end.clone() };
     match try_record(ports, wait.run, fact).await? {
         Ok(run) => {
             // Another settler may have been first; its word is the run's.
             let end = run.job(job).and_then(|state| state.end.clone()).unwrap_or(end);
-            reply(ports, wait, &end).await
+            reply(ports, &run, wait, &end).await
         }
         Err(IllegalTransition::TooEarly { .. }) => Ok(Settled::Waiting),
         Err(IllegalTransition::Contradicts { .. } | IllegalTransition::Terminal { .. }) => {
@@ -74,18 +71,39 @@ where
             let run = load(ports, wait.run).await?;
             let known = run.job(job).filter(|state| state.attempt == *attempt);
             if let Some(end) = known.and_then(|state| state.end.as_ref()) {
-                return reply(ports, wait, end).await;
+                return reply(ports, &run, wait, end).await;
             }
             answer(ports, wait, Some((errors::JOB_FAILED, "the run has moved on without this build"))).await
         }
     }
 }
 
-async fn reply<P: Callbacks + Waits>(ports: &P, wait: &Wait, end: &JobEnd) -> Answer<Settled> {
+async fn reply<P>(ports: &P, run: &Run, wait: &Wait, end: &JobEnd) -> Answer<Settled>
+where
+    P: ReadRuns + Plans + Callbacks + Waits + Clock,
+{
+    if !end.will_retry
+        && let Work::Job { job, .. } = &wait.work
+    {
+        wake_dependents(ports, run, job).await?;
+    }
     match &end.failure {
         None => answer(ports, wait, None).await,
         Some(cause) if end.will_retry => answer(ports, wait, Some((errors::JOB_RETRY, &cause.summary))).await,
         Some(cause) => answer(ports, wait, Some((errors::JOB_FAILED, &cause.summary))).await,
+    }
+}
+
+/// The end of a build that `CodeBuild` does not know.
+fn unknown(job: &JobId, build: &str) -> JobEnd {
+    JobEnd {
+        failure: Some(messages::build_unknown(job, build)),
+        will_retry: false,
+        outputs: BTreeMap::new(),
+        tests: None,
+        started_at: None,
+        ended_at: None,
+        log: None,
     }
 }
 

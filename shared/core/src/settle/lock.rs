@@ -40,7 +40,7 @@ where
     let stored = ports.environment(pipeline, environment).await?;
     if let Some(holder) = stored.holder.as_ref().filter(|holder| holder.run == id) {
         let taken = run.environment(environment).is_some_and(|state| state.fence.is_some());
-        if let Some(by) = stored.newer_than(id, &run.source.git_ref).filter(|_| !taken) {
+        if let Some(by) = stored.newer_than(&run).filter(|_| !taken) {
             record(ports, id, Fact::Superseded { environment: environment.clone(), by }).await?;
             let why = format!("run {by} of a newer push serves already");
             return answer(ports, wait, Some((errors::DEPLOY_FAILED, &why))).await;

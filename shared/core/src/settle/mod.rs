@@ -13,14 +13,26 @@ use crate::run::{Applied, EnvironmentState, IllegalTransition, Run};
 use crate::wait::Wait;
 
 mod build;
+mod decide;
 mod lock;
+mod needs;
+mod notice;
+mod reconcile;
 mod run;
+mod schedule;
 mod service;
+mod turn;
 
 pub use build::settle_build;
+pub use decide::decide;
 pub use lock::{Unlocked, acquire, release, settle_lock, unlock};
+pub use needs::{settle_needs, wake_dependents};
+pub use notice::tell;
+pub use reconcile::reconcile;
 pub use run::finish;
+pub use schedule::start_due;
 pub use service::{open_on_service, record_deploy_failure, settle_service};
+pub use turn::{leave, overtake, settle_turn, update_branch};
 
 /// How often a write is tried again when others write to the same record. Writers of one run are few: its
 /// jobs of one stage and the sweep.

@@ -1,17 +1,20 @@
 //! Settling a run: close it with the status its facts imply, and give its locks back.
 
 use super::{load, lock, record, release, try_record};
+use crate::branch::{Branch, Inside};
 use crate::environment::Deployed;
 use crate::fact::{Cause, Fact};
 use crate::ids::{PipelineName, RunId};
-use crate::ports::{Answer, Callbacks, Clock, Environments, Fault, Runs, Waits};
+use crate::ports::{
+    Answer, BranchRecords, Callbacks, Clock, Environments, Fault, Hooks, Plans, Runs, StopBuilds, Waits,
+};
 use crate::run::{EnvironmentState, Run, Status};
 
 /// Closes the run. `broken` tells of a failure outside of the run's own facts; it counts only where the
 /// facts explain nothing themselves.
 pub async fn finish<P>(ports: &P, id: RunId, broken: Option<Cause>) -> Answer<Run>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
 {
     let mut run = load(ports, id).await?;
     if !run.status.is_terminal() {
@@ -32,6 +35,8 @@ where
         };
     }
     if let Some(pipeline) = run.pipeline.clone() {
+        super::leave(ports, &run).await?;
+        note_green(ports, &run, &pipeline).await?;
         // One that can't be released must not keep the others from it.
         let mut released = Ok(());
         for environment in &run.environments {
@@ -40,6 +45,19 @@ where
         released?;
     }
     Ok(run)
+}
+
+/// Notes in the branch's record that a push succeeded: what path filters compare with.
+async fn note_green<P: Hooks + BranchRecords + Clock>(
+    ports: &P,
+    run: &Run,
+    pipeline: &PipelineName,
+) -> Answer<()> {
+    let (Status::Succeeded, Some(place)) = (run.status, run.place) else { return Ok(()) };
+    let Some(hook) = ports.hook(run.source.provider, run.source.hook.as_str()).await? else { return Ok(()) };
+    let green = Inside { run: run.id, place, commit: run.source.commit.clone() };
+    let note = |branch: &mut Branch| branch.succeeded(pipeline, green.clone());
+    super::update_branch(ports, &hook, &run.source.git_ref, note).await
 }
 
 /// Notes in the environment's record what serves now, as soon as it is proven.
@@ -57,6 +75,7 @@ pub(super) async fn note_deployed<P: Environments + Clock>(
         run: run.id,
         git_ref: run.source.git_ref.clone(),
         commit: run.source.commit.clone(),
+        place: run.place,
         task_definition: rollout.task_definition.clone(),
         images: rollout.images.clone(),
         at: ports.now(),
@@ -64,7 +83,7 @@ pub(super) async fn note_deployed<P: Environments + Clock>(
     lock::update(ports, pipeline, &environment.name, |record| {
         // Only under our own fence: a later holder knows better what serves.
         if record.is_held_under(run.id, fence) {
-            record.deployed(deployed.clone());
+            record.deployed(deployed.clone(), &run.source);
         }
     })
     .await

@@ -39,7 +39,7 @@ where
     match &wait.work {
         Work::Deploy(environment) => settle_deploy(ports, wait, &run, environment).await,
         Work::Rollback(environment) => settle_rollback(ports, wait, &run, environment).await,
-        Work::Job { .. } | Work::Acquire(_) => {
+        Work::Job { .. } | Work::Acquire(_) | Work::Turn | Work::Needs(_) => {
             Err(Fault::Permanent("a wait on a service must be for a deploy".into()))
         }
     }

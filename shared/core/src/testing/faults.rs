@@ -22,10 +22,12 @@ pub enum Injected {
     DiesBefore,
     /// The caller dies when it has had its effect.
     DiesAfter,
+    /// It has no effect, and a forge asks to be left alone for so many seconds.
+    Limited(u32),
 }
 
 impl Injected {
-    /// All of them.
+    /// All that any call can come to; only forges limit.
     pub const ALL: [Self; 5] =
         [Self::Retryable, Self::Permanent, Self::AnswerLost, Self::DiesBefore, Self::DiesAfter];
 }
@@ -132,14 +134,19 @@ impl World {
         let mut state = self.lock();
         let number = state.faults.calls.len();
         let injected = state.faults.injected(number, verb);
-        let done =
-            !matches!(injected, Some(Injected::Retryable | Injected::Permanent | Injected::DiesBefore));
+        let done = !matches!(
+            injected,
+            Some(Injected::Retryable | Injected::Permanent | Injected::DiesBefore | Injected::Limited(_))
+        );
         state.faults.calls.push(Call { verb, about: about.to_string(), done });
         let words = || format!("{verb} {about} was made to fail");
         match injected {
             None => Outcome::Ready(act(&mut state)),
             Some(Injected::Retryable) => Outcome::Ready(Err(Fault::Retryable(words()))),
             Some(Injected::Permanent) => Outcome::Ready(Err(Fault::Permanent(words()))),
+            Some(Injected::Limited(seconds)) => {
+                Outcome::Ready(Err(Fault::Limited { message: words(), seconds }))
+            }
             Some(Injected::AnswerLost) => {
                 let _ = act(&mut state);
                 Outcome::Ready(Err(Fault::Retryable(words())))

@@ -8,10 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Behaviour, World};
 use crate::fact::LogPointer;
-use crate::ids::{RefName, RepositoryPath, RunId};
-use crate::ports::{Answer, Fault, HeadView, Heads, Probed, Probes, ReadLogs, RepositoryFiles, Secrets};
+use crate::forge::PullRequestView;
+use crate::ids::{CommitSha, RefName, RepositoryPath, RunId};
+use crate::ports::{
+    Answer, Fault, HeadView, Heads, Probed, Probes, PullRequests, ReadLogs, RepositoryFiles, Secrets,
+};
 use crate::signature::Secret;
-use crate::source::{Hook, Source};
+use crate::source::Hook;
 use crate::views::{LogLine, LogPage};
 
 impl Secrets for World {
@@ -23,6 +26,17 @@ impl Secrets for World {
         })
         .await
     }
+
+    async fn old_secret(&self, name: &str) -> Answer<Option<Secret>> {
+        self.call("old_secret", name, |state| Ok(state.old_secrets.get(name).cloned().and_then(Secret::new)))
+            .await
+    }
+}
+
+impl PullRequests for World {
+    async fn pull_request(&self, _hook: &Hook, number: u64) -> Answer<Option<PullRequestView>> {
+        self.call("pull_request", number, |state| Ok(state.pull_requests.get(&number).cloned())).await
+    }
 }
 
 impl RepositoryFiles for World {
@@ -30,13 +44,34 @@ impl RepositoryFiles for World {
         &self,
         run: RunId,
         _hook: &Hook,
-        source: &Source,
+        commit: &CommitSha,
         path: &RepositoryPath,
     ) -> Answer<Option<String>> {
-        let key = (source.commit.clone(), path.clone());
+        let key = (commit.clone(), path.clone());
         self.call("file", path, |state| {
             let carried = state.carried.get(&run).and_then(|files| files.get(path));
             Ok(carried.or_else(|| state.files.get(&key)).cloned())
+        })
+        .await
+    }
+
+    async fn folder(
+        &self,
+        run: RunId,
+        _hook: &Hook,
+        commit: &CommitSha,
+        path: &RepositoryPath,
+    ) -> Answer<Vec<RepositoryPath>> {
+        let inside = |file: &&RepositoryPath| {
+            let rest = file.as_str().strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            rest.is_some_and(|name| !name.contains('/'))
+        };
+        self.call("folder", path, |state| {
+            let carried = state.carried.get(&run).into_iter().flatten().map(|(file, _)| file);
+            let stored = state.files.keys().filter(|(at, _)| at == commit).map(|(_, file)| file);
+            let files: std::collections::BTreeSet<&RepositoryPath> =
+                carried.chain(stored).filter(inside).collect();
+            Ok(files.into_iter().cloned().collect())
         })
         .await
     }

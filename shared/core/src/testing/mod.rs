@@ -10,15 +10,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::delivery::Carried;
 use crate::environment::EnvironmentRecord;
 use crate::fact::{Entry, LogPointer};
+use crate::forge::PullRequestView;
 use crate::ids::{CommitSha, EnvironmentName, PipelineName, RefName, RepositoryPath, RunId};
 use crate::plan::Plan;
-use crate::ports::{Clock, DeliveryOutcome, HeadView, Probed, Random};
+use crate::ports::{Clock, HeadView, Probed, Random, RecordedDelivery};
 use crate::run::Run;
 use crate::source::{Hook, Provider};
 use crate::wait::Wait;
 
+mod branches;
 mod builds;
 mod ecs;
 mod ecs_ports;
@@ -47,15 +50,19 @@ struct State {
     faults: faults::Faults,
     runs: BTreeMap<RunId, (Run, Vec<Entry>)>,
     plans: BTreeMap<RunId, Plan>,
-    deliveries: BTreeMap<String, DeliveryOutcome>,
+    deliveries: BTreeMap<String, RecordedDelivery>,
     pushes: BTreeMap<String, RunId>,
     carried: BTreeMap<RunId, BTreeMap<RepositoryPath, String>>,
+    histories: BTreeMap<RunId, Vec<Carried>>,
     hooks: BTreeMap<(&'static str, String), Hook>,
     environments: BTreeMap<(PipelineName, EnvironmentName), EnvironmentRecord>,
     waits: Vec<Wait>,
     secrets: BTreeMap<String, String>,
+    old_secrets: BTreeMap<String, String>,
+    pull_requests: BTreeMap<u64, PullRequestView>,
     files: BTreeMap<(CommitSha, RepositoryPath), String>,
     heads: BTreeMap<RefName, HeadView>,
+    repositories: branches::Repositories,
     workflow: workflow::Workflow,
     builds: builds::Builds,
     ecs: ecs::Ecs,
@@ -94,12 +101,16 @@ impl World {
             deliveries: BTreeMap::new(),
             pushes: BTreeMap::new(),
             carried: BTreeMap::new(),
+            histories: BTreeMap::new(),
             hooks: BTreeMap::new(),
             environments: BTreeMap::new(),
             waits: Vec::new(),
             secrets: BTreeMap::new(),
+            old_secrets: BTreeMap::new(),
+            pull_requests: BTreeMap::new(),
             files: BTreeMap::new(),
             heads: BTreeMap::new(),
+            repositories: branches::Repositories::default(),
             workflow: workflow::Workflow::default(),
             builds: builds::Builds::default(),
             ecs: ecs::Ecs::default(),
@@ -156,9 +167,23 @@ impl World {
         self.lock().hooks.remove(&(provider.as_str(), id.to_owned()));
     }
 
-    /// Keeps a secret.
+    /// Keeps a secret. One of that name that is there already becomes the old one, as it does in Secrets
+    /// Manager.
     pub fn add_secret(&self, name: &str, text: &str) {
-        self.lock().secrets.insert(name.to_owned(), text.to_owned());
+        let mut state = self.lock();
+        if let Some(old) = state.secrets.insert(name.to_owned(), text.to_owned()) {
+            state.old_secrets.insert(name.to_owned(), old);
+        }
+    }
+
+    /// What the delivery of a run told of older commits.
+    pub fn stored_history(&self, id: RunId) -> Vec<Carried> {
+        self.lock().histories.get(&id).cloned().unwrap_or_default()
+    }
+
+    /// Opens a pull request, or changes it.
+    pub fn set_pull_request(&self, view: PullRequestView) {
+        self.lock().pull_requests.insert(view.request.number, view);
     }
 
     /// Puts a file into a commit.

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use super::World;
 use crate::environment::EnvironmentRecord;
 use crate::fact::Entry;
-use crate::ids::{DeliveryId, EnvironmentName, PipelineName, RunId};
+use crate::ids::{CommitSha, DeliveryId, EnvironmentName, PipelineName, RunId};
 use crate::keys;
 use crate::plan::Plan;
 use crate::ports::{
     Answer, Deliveries, DeliveryOutcome, Environments, Fault, History, Hooks, NewRun, Overdue, Plans,
-    ReadRuns, Recorded, RunPage, RunQuery, Runs, Waits, Written,
+    ReadDeliveries, ReadRuns, Recorded, RecordedDelivery, RunPage, RunQuery, Runs, Waits, Written,
 };
 use crate::run::{Run, Status};
 use crate::source::{Hook, Provider};
@@ -69,16 +69,18 @@ impl Deliveries for World {
         let source = &new.run.source;
         let key = keys::delivery(source.provider, &source.hook, &source.delivery).pk;
         self.call("record_run", new.run.id, |state| {
-            let known = state.deliveries.get(&key).cloned();
+            let known = state.deliveries.get(&key).map(|known| known.outcome.clone());
             let known = known.or(state.pushes.get(&new.content_key).copied().map(DeliveryOutcome::Run));
             if let Some(known) = known {
                 let ours = known == DeliveryOutcome::Run(new.run.id);
                 return Ok(if ours { Recorded::New } else { Recorded::Before(known) });
             }
-            state.deliveries.insert(key, DeliveryOutcome::Run(new.run.id));
+            let outcome = DeliveryOutcome::Run(new.run.id);
+            state.deliveries.insert(key, RecordedDelivery { outcome, at: new.run.received_at });
             state.pushes.insert(new.content_key.clone(), new.run.id);
             state.runs.insert(new.run.id, (new.run.clone(), vec![new.entry.clone()]));
             state.carried.insert(new.run.id, new.files.clone());
+            state.histories.insert(new.run.id, new.history.clone());
             Ok(Recorded::New)
         })
         .await
@@ -90,17 +92,25 @@ impl Deliveries for World {
         hook: &Hook,
         delivery: &DeliveryId,
         rule: &str,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Answer<Recorded> {
         let key = keys::delivery(provider, &hook.id, delivery).pk;
         self.call("record_ignored", delivery, |state| {
             if let Some(known) = state.deliveries.get(&key) {
-                return Ok(Recorded::Before(known.clone()));
+                return Ok(Recorded::Before(known.outcome.clone()));
             }
-            state.deliveries.insert(key, DeliveryOutcome::Ignored(rule.to_owned()));
+            let outcome = DeliveryOutcome::Ignored(rule.to_owned());
+            state.deliveries.insert(key, RecordedDelivery { outcome, at: now });
             Ok(Recorded::New)
         })
         .await
+    }
+}
+
+impl ReadDeliveries for World {
+    async fn delivery(&self, hook: &Hook, delivery: &DeliveryId) -> Answer<Option<RecordedDelivery>> {
+        let key = keys::delivery(hook.provider, &hook.id, delivery).pk;
+        self.call("delivery", delivery, |state| Ok(state.deliveries.get(&key).cloned())).await
     }
 }
 
@@ -209,6 +219,14 @@ impl History for World {
             let runs: Vec<RunSummary> = newest.take(query.limit).map(RunSummary::from).collect();
             let next = runs.last().map(|run| run.id).filter(|_| runs.len() >= query.limit);
             Ok(RunPage { runs, next })
+        })
+        .await
+    }
+
+    async fn of_commit(&self, commit: &CommitSha) -> Answer<Vec<RunSummary>> {
+        self.call("of_commit", commit, |state| {
+            let runs = state.runs.values().rev().map(|(run, _)| run);
+            Ok(runs.filter(|run| run.source.commit == *commit).map(RunSummary::from).collect())
         })
         .await
     }

@@ -18,7 +18,7 @@ fn a_key_like_no_other_lists_those_there_are() {
     pushway.yml:13:5: unknown key `colour` in a job
     13 |     colour: red
        |     ^
-    hint: a job takes buildspec, image, compute, arch, timeout, retries, env, secrets, outputs
+    hint: a job takes buildspec, image, compute, arch, timeout, retries, needs, matrix, env, secrets, outputs, reports
     ");
 }
 

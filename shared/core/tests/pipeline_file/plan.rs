@@ -1,7 +1,7 @@
 //! What a good file means.
 
 use pushway_core::ids::{EnvironmentName, JobName};
-use pushway_core::plan::{JobStage, Plan, SecretRef};
+use pushway_core::plan::{Concurrency, JobStage, Plan, SecretRef};
 
 use super::{GOOD, changed, read};
 
@@ -11,7 +11,7 @@ fn json(value: &impl serde::Serialize) -> String {
 
 #[test]
 fn a_job_has_what_the_file_says() {
-    insta::assert_snapshot!(json(&read(GOOD).plan.build), @r##"
+    insta::assert_snapshot!(json(&read(GOOD).plan.build), @r#"
     [
       {
         "name": "image",
@@ -21,9 +21,11 @@ fn a_job_has_what_the_file_says() {
         "arch": "arm64",
         "timeout_seconds": 5400,
         "retries": 1,
+        "needs": [],
         "outputs": [
           "IMAGE"
         ],
+        "reports": [],
         "env": {
           "LOG_LEVEL": "info",
           "REGION": "eu"
@@ -34,12 +36,12 @@ fn a_job_has_what_the_file_says() {
         }
       }
     ]
-    "##);
+    "#);
 }
 
 #[test]
 fn a_job_that_says_little_has_the_defaults_and_the_variables_of_the_pipeline() {
-    insta::assert_snapshot!(json(&read(GOOD).plan.test), @r##"
+    insta::assert_snapshot!(json(&read(GOOD).plan.test), @r#"
     [
       {
         "name": "unit",
@@ -49,7 +51,9 @@ fn a_job_that_says_little_has_the_defaults_and_the_variables_of_the_pipeline() {
         "arch": null,
         "timeout_seconds": 1200,
         "retries": 0,
+        "needs": [],
         "outputs": [],
+        "reports": [],
         "env": {
           "LOG_LEVEL": "debug",
           "REGION": "eu"
@@ -57,7 +61,7 @@ fn a_job_that_says_little_has_the_defaults_and_the_variables_of_the_pipeline() {
         "secrets": {}
       }
     ]
-    "##);
+    "#);
 }
 
 #[test]
@@ -151,7 +155,7 @@ fn a_plan_outlives_the_program_that_wrote_it() {
 fn the_digest_follows_the_meaning_of_the_file_and_not_its_looks() {
     let digest = |text: &str| read(text).plan.digest();
     // Pinned, because runs keep it: a change here needs a reason.
-    insta::assert_snapshot!(digest(GOOD), @"sha256:bdb5b0b7b5cc38542e480f1f9a180b0bb22d5d210f2e58814b73589c2be845be");
+    insta::assert_snapshot!(digest(GOOD), @"sha256:02ba3894cf9823d2d4d4f515423da11ec7952c67be3952eef200ba44461aa261");
     assert_eq!(digest(&changed("timeout: 1h30m", "timeout: 90m # minutes")), digest(GOOD));
     assert_eq!(
         digest(&changed("{ LOG_LEVEL: info, REGION: \"eu\" }", "{ REGION: eu, LOG_LEVEL: info }")),
@@ -205,4 +209,22 @@ fn a_secret_is_named_by_its_store_and_never_repeated_when_it_is_not() {
         let error = bad.parse::<SecretRef>().unwrap_err().to_string();
         assert!(bad.is_empty() || !error.contains(&format!("{bad:?}")), "{error}");
     }
+}
+
+#[test]
+fn the_plan_of_untrusted_code_has_no_secret_and_deploys_nothing() {
+    let plan = read(GOOD).plan.for_untrusted();
+    assert!(plan.environments.is_empty());
+    assert_eq!((plan.build.len(), plan.test.len()), (1, 1));
+    assert!(plan.build.iter().chain(&plan.test).all(|job| job.secrets.is_empty()));
+}
+
+#[test]
+fn concurrency_is_one_of_three_and_parallel_by_itself() {
+    let concurrency = |word: &str| {
+        read(&changed("version: 1", &format!("version: 1\nconcurrency: {word}"))).plan.concurrency
+    };
+    assert_eq!(read(GOOD).plan.concurrency, Concurrency::Parallel);
+    assert_eq!(concurrency("queued"), Concurrency::Queued);
+    assert_eq!(concurrency("superseded"), Concurrency::Superseded);
 }

@@ -1,9 +1,9 @@
 //! Whatever the bytes, the reader answers: with a plan within its limits or with problems within theirs.
 
 use proptest::prelude::*;
-use pushway_core::pipeline_file::parse;
+use pushway_core::pipeline_file::{parse, parse_for};
 
-use super::{GOOD, changed, problems, read};
+use super::{GOOD, changed, problems, pushed, read, repeated};
 
 /// Pieces that mean something to YAML or to the schema, to mutate the good file with.
 const PIECES: &[&str] = &[
@@ -55,12 +55,22 @@ const PIECES: &[&str] = &[
     "build:",
     "environments:",
     "secrets:",
+    "matrix: { a: [x, y] }",
+    "needs: [unit, image]",
+    "variables: { A: x }",
+    "schedule: [\"rate(1 hour)\"]",
+    "paths: [\"**\"]",
+    "${var.A}",
+    "${ref.name}",
+    "${matrix.a}",
+    "$${",
     "\\u0000",
     "1h",
     "9999999999999h",
 ];
 
 fn check(text: &str) {
+    let _ = parse_for("pushway.yml", text, &pushed("refs/heads/a;$(b)"));
     match parse("pushway.yml", text) {
         Ok(file) => {
             assert!(file.plan.build.len() <= 50 && file.plan.environments.len() <= 20);
@@ -76,10 +86,6 @@ fn check(text: &str) {
             assert!(!shown.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{shown:?}");
         }
     }
-}
-
-fn repeated(count: usize, line: impl Fn(usize) -> String) -> String {
-    (0..count).map(line).collect::<Vec<_>>().concat()
 }
 
 proptest! {

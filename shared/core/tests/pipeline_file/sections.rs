@@ -30,10 +30,10 @@ fn an_output_is_declared_by_its_job() {
 #[test]
 fn an_expression_is_one_of_the_closed_list() {
     insta::assert_snapshot!(problems(&changed("\"${build.image.IMAGE}\"", "\"${build.image.IMAGE}-x\"")), @r#"
-    pushway.yml:24:24: `${build.image.IMAGE}-x` is not an expression that Pushway knows
+    pushway.yml:24:24: `${build.image.IMAGE}` is only known after its job, so it can only stand alone in `images`
     24 |         images: { web: "${build.image.IMAGE}-x" }
        |                        ^
-    hint: write ${build.<job>.<OUTPUT>} and nothing around it
+    hint: write ${build.<job>.<OUTPUT>} there and nothing around it
     "#);
 }
 
@@ -60,10 +60,10 @@ fn an_image_by_tag_is_refused_with_the_reason() {
 #[test]
 fn expressions_elsewhere_are_refused() {
     insta::assert_snapshot!(problems(&changed("REGION: \"eu\"", "REGION: \"${build.image.IMAGE}\"")), @r#"
-    pushway.yml:5:33: `REGION` holds an expression, but expressions are only replaced in `images`
+    pushway.yml:5:33: `${build.image.IMAGE}` is only known after its job, so it can only stand alone in `images`
     5 | env: { LOG_LEVEL: info, REGION: "${build.image.IMAGE}" }
       |                                 ^
-    hint: write the value itself; a job passes a value on through `outputs`
+    hint: write ${build.<job>.<OUTPUT>} there and nothing around it
     "#);
 }
 
@@ -113,18 +113,13 @@ fn targets_of_later_versions_say_so() {
 }
 
 #[test]
-fn triggers_of_later_versions_say_so() {
-    insta::assert_snapshot!(problems(&changed("tags: [\"v*\"] }", "paths: [\"web/**\"] }\n  schedule: []")), @r#"
-    pushway.yml:4:59: `paths` is not supported by this version of Pushway; remove it
-    4 |   push: { branches: [main, "release/**", "!release/old"], paths: ["web/**"] }
-      |                                                           ^
-    hint: every push to a matching branch or tag starts a run
-
-    pushway.yml:5:3: `schedule` is not supported by this version of Pushway; remove it
+fn a_trigger_that_lists_nothing_is_refused() {
+    insta::assert_snapshot!(problems(&changed("tags: [\"v*\"] }", "paths: [\"web/**\"] }\n  schedule: []")), @r"
+    pushway.yml:5:13: `schedule` is empty
     5 |   schedule: []
-      |   ^
-    hint: only `push` starts runs
-    "#);
+      |             ^
+    hint: add an expression, or remove the key
+    ");
 }
 
 #[test]

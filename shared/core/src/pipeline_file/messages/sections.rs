@@ -1,6 +1,4 @@
-//! Sentences about the sections of the file: triggers, jobs and environments.
-
-use globset::ErrorKind;
+//! Sentences about the jobs and environments of the file.
 
 use super::{Words, duration, quoted};
 use crate::pipeline_file::problem::printable;
@@ -8,20 +6,6 @@ use crate::pipeline_file::problem::printable;
 /// Keys that a later version takes: the key, and what its absence means until then.
 pub(in crate::pipeline_file) type Later = &'static [(&'static str, &'static str)];
 
-/// See [`Later`].
-pub(in crate::pipeline_file) const LATER_AT_TOP: Later =
-    &[("concurrency", "every push starts a run of its own, and an environment takes one deploy at a time")];
-/// See [`Later`].
-pub(in crate::pipeline_file) const LATER_ON: Later =
-    &[("pull_request", "only `push` starts runs"), ("schedule", "only `push` starts runs")];
-/// See [`Later`].
-pub(in crate::pipeline_file) const LATER_PUSH: Later = &[
-    ("paths", "every push to a matching branch or tag starts a run"),
-    ("paths_ignore", "every push to a matching branch or tag starts a run"),
-];
-/// See [`Later`].
-pub(in crate::pipeline_file) const LATER_JOB: Later =
-    &[("reports", "the `reports` section of the buildspec names them")];
 /// See [`Later`].
 pub(in crate::pipeline_file) const LATER_ENVIRONMENT: Later = &[
     ("approval", "without it this environment is deployed to without asking anyone"),
@@ -40,79 +24,6 @@ pub(in crate::pipeline_file) const LATER_STRATEGY: Later = &[
     ("canary", "`rolling` is the only strategy"),
     ("linear", "`rolling` is the only strategy"),
 ];
-
-// Triggers.
-
-pub(in crate::pipeline_file) fn no_ref_filter() -> Words {
-    Words::new("`push` names neither branches nor tags", "say which pushes count: push: {branches: [main]}")
-}
-
-pub(in crate::pipeline_file) fn only_exclusions() -> Words {
-    Words::new(
-        "every pattern excludes, so nothing can match",
-        "put an including pattern first: [\"**\", \"!wip/**\"]",
-    )
-}
-
-pub(in crate::pipeline_file) fn full_ref_pattern(pattern: &str) -> Words {
-    Words::new(
-        format!(
-            "the pattern {} begins with `refs/`, but patterns are compared with the short name",
-            quoted(pattern)
-        ),
-        "write main, not refs/heads/main",
-    )
-}
-
-pub(in crate::pipeline_file) fn empty_pattern() -> Words {
-    Words::new("the pattern is empty", "write a name or a pattern such as main, \"release/**\" or \"v*\"")
-}
-
-pub(in crate::pipeline_file) fn bad_pattern(pattern: &str, reason: &ErrorKind) -> Words {
-    Words::new(
-        format!("{} is not a valid pattern: {reason}", quoted(pattern)),
-        "`*` matches within a part of the name, `**` across parts, `{a,b}` either",
-    )
-}
-
-pub(in crate::pipeline_file) fn matches(
-    kind: &str,
-    name: &str,
-    pattern: &str,
-    key: &str,
-    path: &str,
-) -> String {
-    format!("{kind} {} matches {} of on.push.{key} in {path}", printable(name, 100), quoted(pattern))
-}
-
-pub(in crate::pipeline_file) fn excluded(
-    kind: &str,
-    name: &str,
-    pattern: &str,
-    key: &str,
-    path: &str,
-) -> String {
-    format!("{kind} {} is excluded by {} of on.push.{key} in {path}", printable(name, 100), quoted(pattern))
-}
-
-pub(in crate::pipeline_file) fn matches_none(
-    kind: &str,
-    name: &str,
-    patterns: &str,
-    key: &str,
-    path: &str,
-) -> String {
-    let (name, patterns) = (printable(name, 100), printable(patterns, 200));
-    format!("{kind} {name} matches none of on.push.{key} [{patterns}] in {path}")
-}
-
-pub(in crate::pipeline_file) fn not_filtered(kind: &str, name: &str, key: &str, path: &str) -> String {
-    format!("{kind} {} starts nothing: {path} has no on.push.{key}", printable(name, 100))
-}
-
-pub(in crate::pipeline_file) fn neither_branch_nor_tag(name: &str, path: &str) -> String {
-    format!("{} is neither a branch nor a tag, and {path} starts runs only for those", printable(name, 100))
-}
 
 // Jobs.
 
@@ -159,10 +70,6 @@ pub(in crate::pipeline_file) fn not_a_secret_reference() -> Words {
     )
 }
 
-pub(in crate::pipeline_file) fn duplicate_output(name: &str) -> Words {
-    Words::new(format!("the output {} is listed twice", quoted(name)), "keep one of the two")
-}
-
 pub(in crate::pipeline_file) fn bad_build_image(found: &str) -> Words {
     Words::new(
         format!("{} is not a build image", quoted(found)),
@@ -176,20 +83,6 @@ pub(in crate::pipeline_file) fn duplicate_environment(name: &str, first_line: u3
     Words::new(
         format!("the environment {} is already defined in line {first_line}", quoted(name)),
         "give each environment a name of its own",
-    )
-}
-
-pub(in crate::pipeline_file) fn expression_out_of_place(key: &str) -> Words {
-    Words::new(
-        format!("{} holds an expression, but expressions are only replaced in `images`", quoted(key)),
-        "write the value itself; a job passes a value on through `outputs`",
-    )
-}
-
-pub(in crate::pipeline_file) fn bad_expression(found: &str) -> Words {
-    Words::new(
-        format!("{} is not an expression that Pushway knows", quoted(found)),
-        "write ${build.<job>.<OUTPUT>} and nothing around it",
     )
 }
 
@@ -239,6 +132,10 @@ pub(in crate::pipeline_file) fn url_credentials() -> Words {
         "`url` holds a user name or password",
         "use an address that answers a health check without them",
     )
+}
+
+pub(in crate::pipeline_file) fn url_dots() -> Words {
+    Words::new("`url` holds a part that is `.` or `..`", "write the path that is meant")
 }
 
 pub(in crate::pipeline_file) fn need_above_attempts(need: u64, attempts: u64) -> Words {

@@ -1,0 +1,52 @@
+//! Records that are replaced as a whole, only while they are the ones that were changed.
+//!
+//! Locks, branches, reconciliations, subscriptions, notices: all are only as good as the condition of this
+//! write.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use pushway_core::ports::{Answer, Written};
+
+use super::deliveries::refused;
+use super::{IS_NEW, Item, is_ours, number, text};
+use crate::Aws;
+use crate::errors::fault;
+use crate::time::sortable;
+
+/// The record may be replaced only while it is the one that was changed.
+const IS_PREDECESSOR: &str = "#version = :expected";
+
+/// Puts an item into a partition of the index `open`, at a time.
+pub(super) fn indexed(item: &mut Item, partition: impl Into<String>, at: jiff::Timestamp) {
+    item.insert("open_pk".into(), text(partition));
+    item.insert("open_at".into(), text(sortable(at)));
+}
+
+impl Aws {
+    /// Stores an item of this version, if the stored one is its predecessor.
+    pub(super) async fn put_versioned(&self, mut item: Item, version: u64) -> Answer<Written> {
+        item.insert("version".into(), number(version));
+        let call = self
+            .dynamodb
+            .put_item()
+            .table_name(&self.settings.table)
+            .set_item(Some(item.clone()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        // Version 0 is never stored, so version 1 is the first.
+        let call = match version {
+            0 | 1 => call.condition_expression(IS_NEW),
+            version => call
+                .condition_expression(IS_PREDECESSOR)
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":expected", number(version - 1)),
+        };
+        let Err(error) = call.send().await else { return Ok(Written::Stored) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(_)) if is_ours(refused(&error), &item) => {
+                Ok(Written::Stored)
+            }
+            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Written::Conflict),
+            _ => Err(fault("dynamodb PutItem", &error)),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The keys that each map of a pipeline file takes.
+//!
+//! What is not listed here is refused: a key that was ignored would be a promise that nobody keeps. The JSON
+//! Schema names the same keys under the same titles, and a test holds the two equal.
+
+use super::messages;
+use super::reader::Keys;
+
+pub(super) const TOP: Keys = Keys {
+    of: "a pipeline file",
+    known: &["version", "pipeline", "on", "concurrency", "variables", "env", "build", "test", "environments"],
+    later: &[],
+};
+pub(super) const ON: Keys =
+    Keys { of: "`on`", known: &["push", "pull_request", "schedule", "image"], later: &[] };
+pub(super) const PUSH: Keys =
+    Keys { of: "`push`", known: &["branches", "tags", "paths", "paths_ignore"], later: &[] };
+pub(super) const PULL_REQUEST: Keys =
+    Keys { of: "`pull_request`", known: &["branches", "paths", "paths_ignore"], later: &[] };
+pub(super) const SCHEDULE: Keys = Keys { of: "a schedule", known: &["expression", "timezone"], later: &[] };
+pub(super) const IMAGE: Keys = Keys { of: "an image push", known: &["repository", "tags"], later: &[] };
+pub(super) const JOB: Keys = Keys {
+    of: "a job",
+    known: &[
+        "buildspec",
+        "image",
+        "compute",
+        "arch",
+        "timeout",
+        "retries",
+        "needs",
+        "matrix",
+        "env",
+        "secrets",
+        "outputs",
+        "reports",
+    ],
+    later: &[],
+};
+pub(super) const ENVIRONMENT: Keys = Keys {
+    of: "an environment",
+    known: &["name", "deploy", "validate", "on_failure"],
+    later: messages::LATER_ENVIRONMENT,
+};
+pub(super) const DEPLOY: Keys = Keys { of: "`deploy`", known: &["ecs"], later: messages::LATER_TARGET };
+pub(super) const ECS: Keys =
+    Keys { of: "`ecs`", known: &["cluster", "service", "images", "strategy", "timeout"], later: &[] };
+pub(super) const CHECK: Keys = Keys { of: "a check", known: &["http"], later: &[] };
+pub(super) const HTTP: Keys = Keys {
+    of: "`http`",
+    known: &["url", "status", "body_contains", "attempts", "need", "interval", "timeout"],
+    later: &[],
+};
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    const ALL: [&Keys; 12] = [
+        &TOP,
+        &ON,
+        &PUSH,
+        &PULL_REQUEST,
+        &SCHEDULE,
+        &IMAGE,
+        &JOB,
+        &ENVIRONMENT,
+        &DEPLOY,
+        &ECS,
+        &CHECK,
+        &HTTP,
+    ];
+
+    fn collect(schema: &Value, found: &mut BTreeMap<String, BTreeSet<String>>) {
+        if let Some(properties) = schema["properties"].as_object().filter(|_| schema["title"].is_string()) {
+            assert_eq!(schema["additionalProperties"], false, "{}", schema["title"]);
+            let title = schema["title"].as_str().unwrap().to_owned();
+            let other = found.insert(title, properties.keys().cloned().collect());
+            assert_eq!(other, None, "{} is there twice", schema["title"]);
+        }
+        let parts: Vec<&Value> = match schema {
+            Value::Object(map) => map.values().collect(),
+            Value::Array(list) => list.iter().collect(),
+            _ => Vec::new(),
+        };
+        for part in parts {
+            collect(part, found);
+        }
+    }
+
+    #[test]
+    fn the_json_schema_has_the_keys_that_the_reader_has() {
+        let mut found = BTreeMap::new();
+        collect(&serde_json::from_str(super::super::JSON_SCHEMA).unwrap(), &mut found);
+        let known =
+            |keys: &&Keys| (keys.of.to_owned(), keys.known.iter().map(|key| (*key).to_owned()).collect());
+        assert_eq!(found, ALL.iter().map(known).collect());
+    }
+}

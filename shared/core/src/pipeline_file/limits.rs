@@ -1,0 +1,71 @@
+//! How much a pipeline file may ask for.
+//!
+//! One page, because the reader, the JSON Schema and the documentation must name the same figures. Nothing
+//! here is a matter of taste: each limit protects the run's record, the state machine or the bill.
+
+use std::ops::RangeInclusive;
+
+/// The largest file that is read: sixteen times the size of a long one.
+pub const MAX_FILE_BYTES: usize = 64 * 1024;
+/// A plan lies beside the run, whose item must stay far from 400 KB.
+pub const MAX_PLAN_BYTES: usize = 128 * 1024;
+
+/// Jobs of a stage, matrices expanded: a stage is one Map state, whose history must leave room for the rest.
+pub const MAX_JOBS: usize = 50;
+/// Keys of one matrix: four values of each are more than a stage can hold.
+pub const MAX_MATRIX_KEYS: usize = 5;
+/// Variables and secrets of one job, the pipeline's included; far below what a build's request can carry.
+pub const MAX_VARIABLES: usize = 100;
+/// Outputs of one job.
+pub const MAX_OUTPUTS: usize = 50;
+/// Report patterns of one job.
+pub const MAX_REPORTS: usize = 20;
+/// Bytes of one value: of a variable, of a matrix.
+pub const MAX_VALUE_BYTES: usize = 4096;
+/// How often a failed job is started again.
+pub const MAX_RETRIES: u16 = 5;
+/// `CodeBuild` takes timeouts from 5 minutes to 36 hours (API Reference, "StartBuild"); a build of more than
+/// 8 hours is beyond what the state machine waits for.
+pub const JOB_SECONDS: RangeInclusive<u32> = 300..=8 * 3600;
+/// A job's timeout where the file says none.
+pub const DEFAULT_JOB_SECONDS: u32 = 20 * 60;
+
+/// Patterns of one filter.
+pub const MAX_PATTERNS: usize = 100;
+/// Bytes of one pattern.
+pub const MAX_PATTERN_BYTES: usize = 255;
+/// Schedules of a pipeline: each is looked at every minute.
+pub const MAX_SCHEDULES: usize = 10;
+/// Image repositories that a pipeline listens to.
+pub const MAX_IMAGE_TRIGGERS: usize = 10;
+
+/// Environments of a pipeline: each is a round of several states in the run's history.
+pub const MAX_ENVIRONMENTS: usize = 15;
+/// ECS allows ten containers in a task (Amazon ECS Developer Guide, "Amazon ECS service quotas").
+pub const MAX_IMAGES: usize = 10;
+/// Checks of one environment.
+pub const MAX_CHECKS: usize = 20;
+/// How long a deploy may take.
+pub const DEPLOY_SECONDS: RangeInclusive<u32> = 60..=3 * 3600;
+/// A deploy's timeout where the file says none.
+pub const DEFAULT_DEPLOY_SECONDS: u32 = 15 * 60;
+/// One invocation makes all checks of an environment, and no Lambda function runs longer than 15 minutes.
+pub const MAX_VALIDATE_SECONDS: u32 = 12 * 60;
+/// Attempts of one check.
+pub const MAX_ATTEMPTS: u16 = 500;
+/// Attempts where the file says none.
+pub const DEFAULT_ATTEMPTS: u16 = 10;
+/// Good answers needed where the file says none; `attempts` where that is less.
+pub const DEFAULT_NEED: u16 = 3;
+/// The status that a check wants where the file says none.
+pub const DEFAULT_STATUS: u16 = 200;
+/// The pause between two attempts.
+pub const INTERVAL_SECONDS: RangeInclusive<u32> = 1..=300;
+/// How long one attempt may take.
+pub const PROBE_SECONDS: RangeInclusive<u32> = 1..=60;
+/// The pause, and an attempt's time, where the file says none.
+pub const DEFAULT_PROBE_SECONDS: u16 = 5;
+/// Bytes of a checked address.
+pub const MAX_URL_BYTES: usize = 2048;
+/// Bytes of the text that a body must contain.
+pub const MAX_BODY_BYTES: usize = 1024;

@@ -1,0 +1,83 @@
+//! The clients of the forges against fakes that speak the providers' documented shapes (rows F3, F4, F42,
+//! A19, A20).
+
+mod codecommit;
+mod credentials;
+mod hooks;
+mod limits;
+mod reading;
+
+use pushway_core::forge::{CheckState, CommitStatus};
+use pushway_core::ids::CommitSha;
+use pushway_core::ports::{Answer, Fault};
+use pushway_core::signature::Secret;
+use pushway_core::source::Provider;
+use pushway_forges::{Connections, Credentials, Forge};
+use pushway_tests::forges::{FakeForge, FakeRepository};
+
+pub(crate) const TOKEN: &str = "hunter2-token";
+pub(crate) const REST: [Provider; 4] =
+    [Provider::Github, Provider::Gitlab, Provider::Bitbucket, Provider::Gitea];
+
+/// A repository with a renamed file on a branch of two parts, a tag, a fork's pull request and our own.
+pub(crate) fn repository(provider: Provider) -> FakeRepository {
+    let id = if provider == Provider::Bitbucket { "{85d08b4e-571d-44e9-a507-fa476535aa98}" } else { "42" };
+    let mut repository = FakeRepository::new(
+        id,
+        &[
+            ("pushway.yml", "version: 1\n"),
+            ("ci/a b#?.yml", "x"),
+            ("ci/deep/c.yml", "y"),
+            ("old.txt", "same"),
+            ("big.yml", &"#".repeat(64 * 1024 + 1)),
+        ],
+    );
+    let ours = repository.commit("feature/x", "Mend\n\nThe rest.", &[("src/a.rs", "fn a() {}")]);
+    let mut moved = repository.commits[&ours].clone();
+    moved.parents = vec![ours.clone()];
+    moved.files.remove("old.txt");
+    moved.files.insert("new.txt".into(), "same".into());
+    let ours = repository.add(moved);
+    repository.branches.insert("feature/x".into(), ours.clone());
+    repository.tags.insert("v1".into(), repository.branches["main"].clone());
+    let mut theirs = repository.commits[&ours].clone();
+    theirs.parents = vec![repository.branches["main"].clone()];
+    theirs.message = "Theirs".into();
+    let theirs = repository.add(theirs);
+    repository.open_pull(7, "main", &theirs, true);
+    repository.open_pull(8, "feature/x", &ours, false);
+    repository
+}
+
+pub(crate) fn client(fake: &FakeForge, credentials: &str) -> Forge {
+    let secret = Secret::new(credentials).expect("credentials are not empty");
+    let credentials = Credentials::parse(&secret).expect("credentials are readable");
+    Forge::new(&Connections::default(), &fake.hook("web"), Some(credentials)).expect("the hook is right")
+}
+
+pub(crate) async fn start(provider: Provider) -> (FakeForge, Forge) {
+    let fake = FakeForge::start(provider, TOKEN, repository(provider)).await;
+    let forge = client(&fake, TOKEN);
+    (fake, forge)
+}
+
+/// Where a branch of the fake points.
+pub(crate) fn tip(fake: &FakeForge, branch: &str) -> CommitSha {
+    fake.with(|repository| repository.branches[branch].clone())
+}
+
+pub(crate) fn permanent<T: std::fmt::Debug>(answer: Answer<T>) -> String {
+    match answer {
+        Err(Fault::Permanent(text)) => text,
+        other => panic!("not permanent: {other:?}"),
+    }
+}
+
+pub(crate) fn status(state: CheckState) -> CommitStatus {
+    CommitStatus {
+        context: "pushway/web/build".into(),
+        state,
+        description: "built in 40 s".into(),
+        url: Some("https://ci.example.com/runs/1".into()),
+    }
+}
