@@ -321,6 +321,7 @@ fn service() -> impl Strategy<Value = ServiceView> {
 
 fn rollout(baseline: bool) -> Rollout {
     Rollout {
+        place: pushway_core::plan::Place::default(),
         cluster: "demo".into(),
         service: "arn".into(),
         fence: Fence::default().next(),

@@ -11,7 +11,7 @@ use pushway_core::contract::{Done, EnvironmentTask, Failure, errors};
 use pushway_core::fact::{Baseline, Fact, Rollout};
 use pushway_core::ids::{Fence, ImageDigestRef};
 use pushway_core::messages;
-use pushway_core::plan::{EcsTarget, ImageSource, Target};
+use pushway_core::plan::{EcsTarget, EnvironmentPlan, ImageSource, Target};
 use pushway_core::ports::{
     Callbacks, Clock, Environments, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
 };
@@ -37,8 +37,7 @@ where
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     let state = state_of(&run, &task.environment)?;
-    let Target::Ecs(target) = &planned.target;
-    match begin(ports, &run, state, target, &task).await {
+    match begin(ports, &run, state, &planned, &task).await {
         Ok(()) => Ok(Done {}),
         Err(Stopped::Refused(reason)) => {
             let failure = record_deploy_failure(ports, &run, &task.environment, &reason).await?;
@@ -66,19 +65,20 @@ async fn begin<P>(
     ports: &P,
     run: &Run,
     state: &EnvironmentState,
-    target: &EcsTarget,
+    planned: &EnvironmentPlan,
     task: &EnvironmentTask,
 ) -> Result<(), Stopped>
 where
     P: Runs + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
 {
+    let Target::Ecs(target) = &planned.target;
     let fence = check_fence(ports, run, state).await?;
-    let service = ports.service(&target.cluster, &target.service).await?.filter(|service| service.is_active);
+    let service = ports.service(&planned.service()).await?.filter(|service| service.is_active);
     let service =
         service.ok_or_else(|| Stopped::Refused(messages::no_service(&target.cluster, &target.service)))?;
     let rollout = match &state.rollout {
         Some(rollout) => rollout.clone(),
-        None => prepare(ports, run, state, target, &service, fence).await?,
+        None => prepare(ports, run, planned, &service, fence).await?,
     };
     let now = ports.now();
     let wait = Wait {
@@ -97,7 +97,7 @@ where
         return Err(Stopped::Refused(reason));
     }
     if state.deployment.is_none() {
-        start(ports, run, state, target, &service, &rollout).await?;
+        start(ports, run, state, &service, &rollout).await?;
     }
     settle_service(ports, &wait).await?;
     Ok(())
@@ -123,14 +123,14 @@ async fn check_fence<P: Environments>(
 async fn prepare<P>(
     ports: &P,
     run: &Run,
-    state: &EnvironmentState,
-    target: &EcsTarget,
+    planned: &EnvironmentPlan,
     service: &ServiceView,
     fence: Fence,
 ) -> Result<Rollout, Stopped>
 where
     P: Runs + MoveServices + Clock,
 {
+    let Target::Ecs(target) = &planned.target;
     let images = images(run, target).map_err(Stopped::Refused)?;
     if let Some(wanted) = images.keys().find(|name| !service.containers.contains(name)) {
         return Err(Stopped::Refused(messages::no_container(&target.service, wanted, &service.containers)));
@@ -142,16 +142,17 @@ where
         ))
     };
     let base = service.primary().ok_or_else(missing)?;
-    let task_definition = ports.register(run.id, &base.task_definition, &images).await?;
+    let task_definition = ports.register(&planned.place, run.id, &base.task_definition, &images).await?;
     let rollout = Rollout {
         cluster: target.cluster.clone(),
         service: service.arn.clone(),
+        place: planned.place.clone(),
         fence,
         task_definition,
         images,
         baseline: baseline(service),
     };
-    let fact = Fact::DeployPrepared { environment: state.name.clone(), rollout: rollout.clone() };
+    let fact = Fact::DeployPrepared { environment: planned.name.clone(), rollout: rollout.clone() };
     record(ports, run.id, fact).await?;
     Ok(rollout)
 }
@@ -186,7 +187,6 @@ async fn start<P>(
     ports: &P,
     run: &Run,
     state: &EnvironmentState,
-    target: &EcsTarget,
     service: &ServiceView,
     rollout: &Rollout,
 ) -> Result<(), Stopped>
@@ -198,7 +198,7 @@ where
     let started = service.rollouts.iter().find(|view| view.task_definition == rollout.task_definition);
     let deployment = match started {
         Some(view) => view.id.clone(),
-        None => ports.move_service(&target.cluster, &target.service, &rollout.task_definition).await?,
+        None => ports.move_service(&rollout.at(), &rollout.task_definition).await?,
     };
     tracing::info!(run_id = %run.id, environment = %state.name, deployment, "deploy started");
     let fact = Fact::DeployStarted { environment: state.name.clone(), deployment };

@@ -67,7 +67,7 @@ where
     let failed = |reason: &str| {
         Ok(Some(RollbackOutcome::Failed { cause: messages::rollback_failed(&state.name, reason) }))
     };
-    let Some(service) = ports.service(&rollout.cluster, &rollout.service).await? else {
+    let Some(service) = ports.service(&rollout.at()).await? else {
         return failed("the service is gone");
     };
     // The wait stands before the service moves, so that no crash in between leaves a rollback unwatched.
@@ -93,7 +93,7 @@ where
             if open_on_service(ports, &wait).await? == Written::Conflict {
                 return failed("another run moves the service at this moment");
             }
-            match ports.move_service(&rollout.cluster, &rollout.service, &task_definition).await {
+            match ports.move_service(&rollout.at(), &task_definition).await {
                 // The service was there already: it had gone back by itself.
                 Ok(deployment) if service.primary().is_some_and(|primary| primary.id == deployment) => {
                     (deployment, RollbackOwner::Service)

@@ -62,7 +62,7 @@ async fn check_all<P: ReadServices + Probes>(
 async fn check_running_images<P: ReadServices + Probes>(ports: &P, rollout: &Rollout) -> Answer<CheckResult> {
     let mut detail = String::new();
     for look in 1..=DIGEST_LOOKS {
-        let tasks = ports.tasks(&rollout.cluster, &rollout.service).await?;
+        let tasks = ports.tasks(&rollout.at()).await?;
         match check_digests(&rollout.task_definition, &rollout.images, &tasks) {
             Ok(running) => return Ok(digest_result(true, format!("{running} running, all of them"), look)),
             Err(problem) => detail = problem,

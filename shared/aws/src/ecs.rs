@@ -10,8 +10,9 @@ use aws_sdk_ecs::types::{
     TaskDefinition, TaskDefinitionField,
 };
 use pushway_core::ids::{ImageDigestRef, RunId};
+use pushway_core::plan::Place;
 use pushway_core::ports::{Answer, MoveServices, ReadLogs as _, ReadServices};
-use pushway_core::views::{ContainerView, RolloutState, RolloutView, ServiceView, TaskView};
+use pushway_core::views::{ContainerView, RolloutState, RolloutView, ServiceRef, ServiceView, TaskView};
 
 use crate::Aws;
 use crate::errors::{code, fault, incomplete};
@@ -30,8 +31,8 @@ const MAX_MESSAGES: usize = 10;
 const LOG_LINES: usize = 15;
 
 impl ReadServices for Aws {
-    async fn service(&self, cluster: &str, service: &str) -> Answer<Option<ServiceView>> {
-        let Some(service) = self.describe_service(cluster, service).await? else { return Ok(None) };
+    async fn service(&self, at: &ServiceRef) -> Answer<Option<ServiceView>> {
+        let Some(service) = self.describe_service(at).await? else { return Ok(None) };
         let revision = primary(&service).and_then(Deployment::task_definition).or(service.task_definition());
         let containers = match revision {
             Some(revision) => self.describe_task_definition(revision).await?.0.container_definitions,
@@ -41,17 +42,17 @@ impl ReadServices for Aws {
         Ok(Some(service_view(&service, containers.collect())))
     }
 
-    async fn tasks(&self, cluster: &str, service: &str) -> Answer<Vec<TaskView>> {
+    async fn tasks(&self, at: &ServiceRef) -> Answer<Vec<TaskView>> {
         let mut arns = Vec::new();
         for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
-            arns.extend(self.list_tasks(cluster, service, status).await?);
+            arns.extend(self.list_tasks(at, status).await?);
         }
         let mut tasks = Vec::new();
         for batch in arns.chunks(BATCH) {
             let answer = self
                 .ecs
                 .describe_tasks()
-                .cluster(cluster)
+                .cluster(&at.cluster)
                 .set_tasks(Some(batch.to_vec()))
                 .send()
                 .await
@@ -62,7 +63,7 @@ impl ReadServices for Aws {
         Ok(tasks.iter().map(task_view).collect())
     }
 
-    async fn task_log(&self, task: &TaskView, container: &str) -> Answer<Vec<String>> {
+    async fn task_log(&self, _place: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
         let (definition, _) = self.describe_task_definition(&task.task_definition).await?;
         match log_pointer(&definition, container, &task.arn) {
             Some(log) => self.log_tail(&log, LOG_LINES).await,
@@ -74,6 +75,7 @@ impl ReadServices for Aws {
 impl MoveServices for Aws {
     async fn register(
         &self,
+        _place: &Place,
         id: RunId,
         base: &str,
         images: &BTreeMap<String, ImageDigestRef>,
@@ -88,13 +90,13 @@ impl MoveServices for Aws {
         registered.ok_or_else(|| incomplete(call, "taskDefinitionArn"))
     }
 
-    async fn move_service(&self, cluster: &str, service: &str, task_definition: &str) -> Answer<String> {
+    async fn move_service(&self, at: &ServiceRef, task_definition: &str) -> Answer<String> {
         let call = "ecs UpdateService";
         let answer = self
             .ecs
             .update_service()
-            .cluster(cluster)
-            .service(service)
+            .cluster(&at.cluster)
+            .service(&at.service)
             .task_definition(task_definition)
             .send()
             .await
@@ -103,7 +105,7 @@ impl MoveServices for Aws {
         if let Some(id) = started {
             return Ok(id);
         }
-        let service = self.describe_service(cluster, service).await?;
+        let service = self.describe_service(at).await?;
         let started = service.as_ref().and_then(|service| deployment_of(service, task_definition));
         started.ok_or_else(|| incomplete(call, format!("a deployment of {task_definition}")))
     }
@@ -111,8 +113,8 @@ impl MoveServices for Aws {
 
 impl Aws {
     /// The service; `None` where it does not exist or was deleted.
-    async fn describe_service(&self, cluster: &str, service: &str) -> Answer<Option<Service>> {
-        let answer = self.ecs.describe_services().cluster(cluster).services(service).send().await;
+    async fn describe_service(&self, at: &ServiceRef) -> Answer<Option<Service>> {
+        let answer = self.ecs.describe_services().cluster(&at.cluster).services(&at.service).send().await;
         let services = match answer {
             Ok(answer) => answer.services.unwrap_or_default(),
             Err(error) => match code(&error) {
@@ -138,15 +140,15 @@ impl Aws {
     }
 
     /// ARNs of the service's tasks of one kind, the latest ones.
-    async fn list_tasks(&self, cluster: &str, service: &str, status: DesiredStatus) -> Answer<Vec<String>> {
+    async fn list_tasks(&self, at: &ServiceRef, status: DesiredStatus) -> Answer<Vec<String>> {
         let (mut arns, mut next) = (Vec::new(), None);
         // AWS takes name and ARN here, emulators the name only.
-        let service = service.rsplit('/').next().unwrap_or(service);
+        let service = at.service.rsplit('/').next().unwrap_or(&at.service);
         for _ in 0..MAX_PAGES {
             let answer = self
                 .ecs
                 .list_tasks()
-                .cluster(cluster)
+                .cluster(&at.cluster)
                 .service_name(service)
                 .desired_status(status.clone())
                 .set_next_token(next)

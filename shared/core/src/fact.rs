@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
+use crate::plan::Place;
 use crate::source::Source;
+use crate::views::ServiceRef;
 
 pub use crate::plan::JobStage;
 
@@ -242,6 +244,9 @@ pub struct Rollout {
     pub cluster: String,
     /// The service's ARN.
     pub service: String,
+    /// Where in AWS it lies.
+    #[serde(default, skip_serializing_if = "Place::is_own")]
+    pub place: Place,
     /// The fence under which it is done.
     pub fence: Fence,
     /// ARN of the task definition revision that was registered for this run.
@@ -250,6 +255,14 @@ pub struct Rollout {
     pub images: BTreeMap<String, ImageDigestRef>,
     /// What served before; `None` where no deployment had ever completed.
     pub baseline: Option<Baseline>,
+}
+
+impl Rollout {
+    /// The service that is moved.
+    pub fn at(&self) -> ServiceRef {
+        let Self { place, cluster, service, .. } = self.clone();
+        ServiceRef { place, cluster, service }
+    }
 }
 
 /// The last good state of a service.

@@ -16,6 +16,7 @@ use url::Url;
 use crate::ids::{
     EnvironmentName, ImageDigestRef, InvalidId, JobName, PipelineName, RepositoryPath, VariableName,
 };
+use crate::views::ServiceRef;
 
 /// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +148,9 @@ pub enum SecretRef {
 pub struct EnvironmentPlan {
     /// Unique in the pipeline.
     pub name: EnvironmentName,
+    /// Where in AWS the target lies.
+    #[serde(default, skip_serializing_if = "Place::is_own")]
+    pub place: Place,
     /// What the deploy acts on.
     pub target: Target,
     /// Checks after the deploy, one after another; each must hold.
@@ -155,6 +159,20 @@ pub struct EnvironmentPlan {
     /// What happens after a failed deploy or a failed check.
     #[serde(default)]
     pub on_failure: OnFailure,
+}
+
+/// Where in AWS something lies: in the installation's own account and region, unless it says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// ARN of the role to assume first; it belongs to the account that is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What that role asks for, so that nobody else's installation can be talked into assuming it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// The region; none means the installation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// What follows a failure in an environment.
@@ -297,6 +315,21 @@ impl Plan {
     /// The environment of this name.
     pub fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentPlan> {
         self.environments.iter().find(|environment| environment.name == *name)
+    }
+}
+
+impl EnvironmentPlan {
+    /// The service that is deployed to, by name.
+    pub fn service(&self) -> ServiceRef {
+        let Target::Ecs(EcsTarget { cluster, service, .. }) = self.target.clone();
+        ServiceRef { place: self.place.clone(), cluster, service }
+    }
+}
+
+impl Place {
+    /// Whether it is the installation's own account and region.
+    pub fn is_own(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::{JobId, LogPointer, TestSummary};
 use crate::ids::{CommitSha, Digest, RunId};
-use crate::plan::JobPlan;
+use crate::plan::{JobPlan, Place};
 use crate::source::{CloneLogin, Zone};
 
 /// What a build is started with.
@@ -96,6 +96,17 @@ pub enum BuildStatus {
     TimedOut,
     /// Someone stopped it.
     Stopped,
+}
+
+/// A service by name, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRef {
+    /// Account and region.
+    pub place: Place,
+    /// The cluster, by name or ARN.
+    pub cluster: String,
+    /// The service, by name or ARN.
+    pub service: String,
 }
 
 /// A service as its orchestrator tells it.

@@ -13,7 +13,7 @@ use super::reader::{Reader, most_similar};
 use super::yaml::{MAX_TEXT_BYTES, Node, Position};
 use super::{keys, messages};
 use crate::ids::EnvironmentName;
-use crate::plan::{EcsTarget, EnvironmentPlan, ImageSource, OnFailure, Strategy, Target};
+use crate::plan::{EcsTarget, EnvironmentPlan, ImageSource, OnFailure, Place, Strategy, Target};
 
 pub(super) fn environments(
     reader: &mut Reader<'_>,
@@ -54,6 +54,7 @@ fn environment(
     });
     Some(EnvironmentPlan {
         name: name?,
+        place: Place::default(),
         target: target?,
         validate,
         on_failure: on_failure.unwrap_or_default(),

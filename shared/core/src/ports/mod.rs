@@ -16,12 +16,12 @@ use crate::fact::{Entry, LogPointer};
 use crate::ids::{
     CommitSha, DeliveryId, EnvironmentName, ImageDigestRef, PipelineName, RepositoryPath, RunId,
 };
-use crate::plan::Plan;
+use crate::plan::{Place, Plan};
 use crate::run::Run;
 use crate::signature::Secret;
 use crate::source::{Hook, Provider};
 use crate::summary::RunSummary;
-use crate::views::{BuildRequest, BuildView, LogPage, ServiceView, TaskView};
+use crate::views::{BuildRequest, BuildView, LogPage, ServiceRef, ServiceView, TaskView};
 use crate::wait::{Subject, Wait};
 
 mod forges;
@@ -322,15 +322,16 @@ pub trait StopBuilds: Sync {
 /// Reads services of a container orchestrator.
 pub trait ReadServices: Sync {
     /// The service; `None` where the cluster or the service does not exist.
-    fn service(
-        &self,
-        cluster: &str,
-        service: &str,
-    ) -> impl Future<Output = Answer<Option<ServiceView>>> + Send;
+    fn service(&self, at: &ServiceRef) -> impl Future<Output = Answer<Option<ServiceView>>> + Send;
     /// The service's running tasks and those that stopped lately.
-    fn tasks(&self, cluster: &str, service: &str) -> impl Future<Output = Answer<Vec<TaskView>>> + Send;
+    fn tasks(&self, at: &ServiceRef) -> impl Future<Output = Answer<Vec<TaskView>>> + Send;
     /// The last lines a container of a task wrote, oldest first, where its log can be read.
-    fn task_log(&self, task: &TaskView, container: &str) -> impl Future<Output = Answer<Vec<String>>> + Send;
+    fn task_log(
+        &self,
+        place: &Place,
+        task: &TaskView,
+        container: &str,
+    ) -> impl Future<Output = Answer<Vec<String>>> + Send;
 }
 
 /// Moves services.
@@ -338,6 +339,7 @@ pub trait MoveServices: Sync {
     /// Registers a revision: `base` with other images. Gives its ARN.
     fn register(
         &self,
+        place: &Place,
         id: RunId,
         base: &str,
         images: &BTreeMap<String, ImageDigestRef>,
@@ -345,8 +347,7 @@ pub trait MoveServices: Sync {
     /// Tells the service to run a revision. Gives the deployment's id.
     fn move_service(
         &self,
-        cluster: &str,
-        service: &str,
+        at: &ServiceRef,
         task_definition: &str,
     ) -> impl Future<Output = Answer<String>> + Send;
 }

@@ -183,10 +183,10 @@ async fn explain(
     kind: DeployFailureKind,
     reason: &str,
 ) -> Answer<DeployFailure> {
-    let tasks = ports.tasks(&rollout.cluster, &rollout.service).await?;
+    let tasks = ports.tasks(&rollout.at()).await?;
     // Evidence is welcome, but a log that can't be read must not hold the verdict back.
     let log = match telling_container(&rollout.task_definition, &tasks) {
-        Some((task, container)) => ports.task_log(task, container).await.unwrap_or_default(),
+        Some((task, container)) => ports.task_log(&rollout.place, task, container).await.unwrap_or_default(),
         None => Vec::new(),
     };
     Ok(deploy_failure(environment, kind, reason, &rollout.task_definition, &tasks, &log))
@@ -204,7 +204,7 @@ async fn reply<P: Callbacks + Waits>(
 }
 
 async fn seen(ports: &impl ReadServices, rollout: &Rollout) -> Answer<Option<ServiceView>> {
-    ports.service(&rollout.cluster, &rollout.service).await
+    ports.service(&rollout.at()).await
 }
 
 fn window(clock: &impl Clock, wait: &Wait) -> Window {

@@ -6,28 +6,29 @@ use std::collections::BTreeMap;
 
 use super::World;
 use crate::ids::{ImageDigestRef, RunId};
+use crate::plan::Place;
 use crate::ports::{Answer, Fault, MoveServices, ReadServices};
-use crate::views::{ServiceView, TaskView};
+use crate::views::{ServiceRef, ServiceView, TaskView};
 
 impl ReadServices for World {
-    async fn service(&self, cluster: &str, service: &str) -> Answer<Option<ServiceView>> {
-        self.call("service", service, |state| {
+    async fn service(&self, at: &ServiceRef) -> Answer<Option<ServiceView>> {
+        self.call("service", &at.service, |state| {
             let definitions = state.ecs.definitions.clone();
-            let service = state.ecs.find_mut(cluster, service);
+            let service = state.ecs.find_mut(&at.cluster, &at.service);
             Ok(service.map(|service| service.view(&definitions)))
         })
         .await
     }
 
-    async fn tasks(&self, cluster: &str, service: &str) -> Answer<Vec<TaskView>> {
-        self.call("tasks", service, |state| {
-            let service = state.ecs.find_mut(cluster, service);
+    async fn tasks(&self, at: &ServiceRef) -> Answer<Vec<TaskView>> {
+        self.call("tasks", &at.service, |state| {
+            let service = state.ecs.find_mut(&at.cluster, &at.service);
             Ok(service.map(|service| service.tasks.clone()).unwrap_or_default())
         })
         .await
     }
 
-    async fn task_log(&self, task: &TaskView, container: &str) -> Answer<Vec<String>> {
+    async fn task_log(&self, _: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
         self.call("task_log", container, |_| Ok(vec![format!("{container} of {} began", task.arn)])).await
     }
 }
@@ -35,6 +36,7 @@ impl ReadServices for World {
 impl MoveServices for World {
     async fn register(
         &self,
+        _: &Place,
         id: RunId,
         base: &str,
         images: &BTreeMap<String, ImageDigestRef>,
@@ -49,11 +51,11 @@ impl MoveServices for World {
         .await
     }
 
-    async fn move_service(&self, cluster: &str, service: &str, definition: &str) -> Answer<String> {
+    async fn move_service(&self, at: &ServiceRef, definition: &str) -> Answer<String> {
         self.call("move_service", definition, |state| {
             let now = state.now;
-            let moved = state.ecs.move_to(cluster, service, definition, "pushway", now);
-            moved.ok_or_else(|| Fault::Permanent(format!("there is no service {service:?} in {cluster:?}")))
+            let moved = state.ecs.move_to(&at.cluster, &at.service, definition, "pushway", now);
+            moved.ok_or_else(|| Fault::Permanent(format!("there is no service {at:?}")))
         })
         .await
     }
