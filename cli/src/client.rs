@@ -72,7 +72,7 @@ impl Client {
     /// POST of an order. It is given again while no answer comes: its key makes it the same order.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
-        path: &[&str],
+        path: &[impl AsRef<str>],
         body: &impl Serialize,
     ) -> anyhow::Result<T> {
         let mut key = [0; 16];
@@ -90,7 +90,7 @@ impl Client {
         read(&call, &answer)
     }
 
-    fn address(&self, path: &[&str]) -> anyhow::Result<Url> {
+    fn address(&self, path: &[impl AsRef<str>]) -> anyhow::Result<Url> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| anyhow::anyhow!("{} can't be an API's address", self.base))?

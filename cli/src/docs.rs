@@ -19,11 +19,23 @@ fn commands(page: &str) -> Vec<Vec<String>> {
     let own = own.filter(|line| line.starts_with("pushway "));
     own.map(|line| {
         let line = line.split(" #").next().unwrap_or(line).split(" < ").next().unwrap_or(line);
-        let words =
-            line.replace("<TableName>", "table").replace("<WebhookUrl>", "https://example.com/webhooks");
-        words.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect()
+        let words = line
+            .replace("<TableName>", "table")
+            .replace("<run>", "01890a5d-ac96-774b-bcce-b302099a8057")
+            .replace("<WebhookUrl>", "https://example.com/webhooks");
+        unquoted(&words)
     })
     .collect()
+}
+
+/// The words of a command line; what stands in single quotes is one.
+fn unquoted(line: &str) -> Vec<String> {
+    let parts = line.split('\'').enumerate();
+    let words = parts.flat_map(|(n, part)| match n % 2 {
+        0 => part.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect::<Vec<_>>(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
 }
 
 #[test]

@@ -1,49 +1,185 @@
-//! `pushway env unlock`: frees an environment that a failed rollback has kept locked.
+//! `pushway env` and `pushway rollback`: what serves in an environment, who may deploy there, and the way back.
 //!
-//! It works on the installation's table with the caller's own AWS credentials: who may write there may do
-//! this, nobody else.
+//! All but `unlock` asks the API. `unlock` works on the installation's table with the caller's own AWS
+//! credentials: who may write there may do this, nobody else.
 
 use std::process::ExitCode;
 
 use pushway_aws::account::Account;
-use pushway_core::ids::{EnvironmentName, PipelineName};
+use pushway_core::environment::{Deployed, EnvironmentRecord, Freeze};
+use pushway_core::ids::{EnvironmentName, PipelineName, RunId};
 use pushway_core::settle::{Unlocked, unlock};
+use serde_json::{Value, json};
 
+use crate::client::At;
 use crate::installation::Laptop;
 use crate::output;
+use crate::start::report;
 
 /// What to do with an environment.
 #[derive(clap::Subcommand)]
 pub(crate) enum Verb {
+    /// Show what serves, what was good before, who deploys or waits.
+    #[command(after_help = "Example: pushway env show web production")]
+    Show(Which),
+    /// Let no deploy begin there until further notice; a rollback by hand still may.
+    #[command(after_help = "Example: pushway env freeze web production --reason 'sale until Monday'")]
+    Freeze {
+        #[command(flatten)]
+        which: Which,
+        /// Why: whoever waits reads it.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let deploys begin again.
+    #[command(after_help = "Example: pushway env unfreeze web production")]
+    Unfreeze(Which),
     /// Free it after a failed rollback, once you have looked at the service; see docs/operations.md.
     #[command(after_help = "Example: pushway env unlock web production --table pushway-Table-1ABC")]
     Unlock(Unlock),
 }
 
-/// Which environment.
+/// An environment.
 #[derive(clap::Args)]
-pub(crate) struct Unlock {
+pub(crate) struct Which {
     /// Its pipeline.
     pipeline: PipelineName,
     /// Its name.
     environment: EnvironmentName,
+}
+
+/// Which environment to free.
+#[derive(clap::Args)]
+pub(crate) struct Unlock {
+    #[command(flatten)]
+    which: Which,
     /// The installation's table: output TableName of its stack. Without it, the laptop engine of this folder
     /// is meant.
     #[arg(long, env = "PUSHWAY_TABLE")]
     table: Option<String>,
 }
 
-/// Runs a verb; exits with 1 if the environment is in use.
-pub(crate) async fn main(verb: &Verb) -> anyhow::Result<ExitCode> {
-    let Verb::Unlock(args) = verb;
+/// Where to go back to.
+#[derive(clap::Args)]
+#[command(after_help = "Example: pushway rollback web production --reason 'checkout is broken'")]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    which: Which,
+    /// To the version that this run brought; by default to the good one before what serves.
+    #[arg(long, value_name = "RUN")]
+    to: Option<RunId>,
+    /// Why: it is kept with the run.
+    #[arg(long)]
+    reason: String,
+    /// Also over a deploy that its pipeline file calls irreversible.
+    #[arg(long)]
+    accept_irreversible: bool,
+}
+
+impl Which {
+    fn path<'w>(&'w self, verb: Option<&'w str>) -> Vec<&'w str> {
+        let path = ["v1", "environments", self.pipeline.as_str(), self.environment.as_str()];
+        path.into_iter().chain(verb).collect()
+    }
+}
+
+/// Runs a verb.
+pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<ExitCode> {
+    let answer: Value = match verb {
+        Verb::Unlock(args) => return free(args).await,
+        Verb::Show(which) => at.client().await?.get(&which.path(None), &[]).await?,
+        Verb::Freeze { which, reason } => {
+            at.client().await?.post(&which.path(Some("freeze")), &json!({ "reason": reason })).await?
+        }
+        Verb::Unfreeze(which) => at.client().await?.post(&which.path(Some("unfreeze")), &json!({})).await?,
+    };
+    if as_json {
+        output::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let freeze = |of: &str| serde_json::from_value::<Option<Freeze>>(answer[of].clone());
+    match verb {
+        Verb::Show(_) => {
+            for line in describe(&serde_json::from_value(answer)?) {
+                output::line(&line)?;
+            }
+        }
+        Verb::Freeze { .. } => {
+            if let Some(Freeze { by, reason, .. }) = freeze("freeze")? {
+                output::line(&format!("frozen by {by}: {reason}"))?;
+            }
+        }
+        Verb::Unfreeze(_) => match freeze("was")? {
+            Some(Freeze { by, reason, .. }) => {
+                output::line(&format!("no longer frozen (it was by {by}: {reason})"))?;
+                output::note("what waits goes on within a minute");
+            }
+            None => output::line("it was not frozen")?,
+        },
+        Verb::Unlock(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a rollback.
+pub(crate) async fn roll_back(at: &At, as_json: bool, args: &Rollback) -> anyhow::Result<ExitCode> {
+    let order = json!({
+        "to": args.to, "reason": args.reason, "accept_irreversible": args.accept_irreversible,
+    });
+    let answer: Value = at.client().await?.post(&args.which.path(Some("rollback")), &order).await?;
+    report(as_json, &answer)
+}
+
+fn describe(record: &EnvironmentRecord) -> Vec<String> {
+    let version = |deployed: &Deployed| {
+        let images: Vec<String> =
+            deployed.images.iter().map(|(name, image)| format!("{name}={image}")).collect();
+        let mark = if deployed.irreversible { ", irreversible" } else { "" };
+        format!(
+            "{}  {} of {}  run {}{mark}  {}",
+            deployed.at,
+            deployed.commit.short(),
+            deployed.git_ref.short(),
+            deployed.run,
+            images.join(" ")
+        )
+    };
+    let mut lines = vec![format!("{} of {}", record.name, record.pipeline)];
+    match (&record.left, &record.current) {
+        (Some(left), _) => {
+            lines.push(format!("serves   what run {} has left broken; see `pushway run show`", left.run));
+        }
+        (None, Some(current)) => lines.push(format!("serves   {}", version(current))),
+        (None, None) => lines.push("serves   nothing that Pushway has deployed and checked".into()),
+    }
+    let earlier = record.left.iter().flat_map(|_| &record.current).chain(&record.earlier);
+    lines.extend(earlier.map(|deployed| format!("was good {}", version(deployed))));
+    if let Some(freeze) = &record.freeze {
+        lines.push(format!("frozen   since {} by {}: {}", freeze.since, freeze.by, freeze.reason));
+    }
+    if let Some(holder) = &record.holder {
+        lines.push(format!("locked   by run {} since {}", holder.run, holder.since));
+    }
+    lines.extend(record.queue.iter().map(|run| format!("queued   run {run}")));
+    lines.extend(
+        record
+            .asking
+            .iter()
+            .map(|asking| format!("waits    run {} for approval or its time", asking.push.run)),
+    );
+    lines
+}
+
+async fn free(args: &Unlock) -> anyhow::Result<ExitCode> {
     let ports = if let Some(table) = &args.table {
         Account::from_environment().await.ports(table)
     } else {
         let laptop = Laptop::find("--table or PUSHWAY_TABLE").await?;
         laptop.account().await?.ports(laptop.output("TableName")?)
     };
-    let name = format!("{} of {}", args.environment, args.pipeline);
-    match unlock(&ports, &args.pipeline, &args.environment).await? {
+    let Which { pipeline, environment } = &args.which;
+    let name = format!("{environment} of {pipeline}");
+    match unlock(&ports, pipeline, environment).await? {
         Unlocked::WasFree => output::line(&format!("{name} was not locked"))?,
         Unlocked::Freed(run) => {
             output::line(&format!("{name} is free; run {run} had kept it locked"))?;

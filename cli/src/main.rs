@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 good, 1 the answer is
 //! bad or the work failed, 2 the command line is wrong.
 
+mod approve;
 mod client;
 mod connect;
 mod disconnect;
@@ -64,6 +65,14 @@ enum Verb {
     Start(start::Start),
     /// Let one commit of a fork's pull request be built, once you have read it.
     ApproveFork(start::ApproveFork),
+    /// List the deploys that wait for approval, and what they would change.
+    Approvals(approve::List),
+    /// Approve a deploy.
+    Approve(approve::Approve),
+    /// Reject a deploy; its run ends.
+    Reject(approve::Reject),
+    /// Bring an earlier good version of an environment back.
+    Rollback(environment::Rollback),
     /// Say which rule started, ignored, queued or superseded what.
     Explain(explain::Args),
     /// Look after environments.
@@ -110,7 +119,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Start(args) => start::main(&cli.at, cli.json, &args).await,
         Verb::ApproveFork(args) => start::approve(&cli.at, cli.json, &args).await,
         Verb::Explain(args) => explain::main(&cli.at, cli.json, &args).await,
-        Verb::Env { verb } => environment::main(&verb).await,
+        Verb::Approvals(args) => approve::list(&cli.at, cli.json, &args).await,
+        Verb::Approve(args) => approve::approve(&cli.at, cli.json, &args).await,
+        Verb::Reject(args) => approve::reject(&cli.at, cli.json, &args).await,
+        Verb::Rollback(args) => environment::roll_back(&cli.at, cli.json, &args).await,
+        Verb::Env { verb } => environment::main(&cli.at, cli.json, &verb).await,
         Verb::Hook { verb } => hook::main(&verb).await,
         Verb::Local { verb } => local::main(cli.json, &verb).await,
     }

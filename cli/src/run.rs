@@ -159,7 +159,7 @@ fn describe_cause(run: &Run) -> anyhow::Result<()> {
         output::line(&format!("ignored: {rule}"))?;
     }
     if let Some(by) = run.superseded_by {
-        output::line(&format!("superseded: run {by} of a newer push was deployed first"))?;
+        output::line(&format!("superseded by run {by} of a newer push"))?;
     }
     let Some(cause) = &run.cause else { return Ok(()) };
     output::line(&format!("\n{} {}: {}", run.status, cause.stage, cause.summary))?;
@@ -208,6 +208,18 @@ fn environment_words(environment: &EnvironmentState) -> String {
         state if state.deploy.is_some() => "deployed, being validated".into(),
         state if state.rollout.is_some() => "deploying".into(),
         state if state.fence.is_some() => "locked for this run".into(),
+        EnvironmentState { approval: Some(approval), .. } if !approval.is_granted() => {
+            match &approval.refusal {
+                Some(refusal) => pushway_core::messages::refused(refusal),
+                None => format!(
+                    "waits for approval ({} of {}); pushway approve <run> {}",
+                    approval.given.len(),
+                    approval.request.required,
+                    environment.name
+                ),
+            }
+        }
+        EnvironmentState { blocked: Some(why), .. } => format!("waits: {why}"),
         _ => "waiting".into(),
     }
 }
@@ -230,6 +242,14 @@ fn tell(fact: &Fact) -> String {
             None => format!("{job} succeeded"),
             Some(cause) => format!("{job} failed: {}", cause.summary),
         },
+        Fact::ApprovalAsked { environment, request } => {
+            format!("{environment}: waits for {} approvals until {}", request.required, request.deadline)
+        }
+        Fact::Approved { environment, consent, .. } => format!("{environment}: approved by {}", consent.by),
+        Fact::ApprovalRefused { environment, refusal } => {
+            format!("{environment}: {}", pushway_core::messages::refused(refusal))
+        }
+        Fact::Blocked { why, .. } => why.clone(),
         Fact::LockTaken { environment, fence } => format!("{environment} locked (fence {fence})"),
         Fact::Superseded { environment, by } => {
             format!("{environment}: run {by} of a newer push serves already")

@@ -90,7 +90,7 @@ pub(crate) async fn approve(at: &At, as_json: bool, args: &ApproveFork) -> anyho
     report(as_json, &answer)
 }
 
-fn report(as_json: bool, answer: &Value) -> anyhow::Result<ExitCode> {
+pub(crate) fn report(as_json: bool, answer: &Value) -> anyhow::Result<ExitCode> {
     if as_json {
         output::json(answer)?;
         return Ok(ExitCode::SUCCESS);

@@ -8,11 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use pushway_core::approval::ApprovalState;
 use pushway_core::ids::CommitSha;
 use pushway_core::run::{Run, Status};
-use pushway_core::testing::{Behaviour, Breaker, Injected, Manner};
-use pushway_tests::sim::Events;
-use pushway_tests::sim::story::{Story, old_image};
+use pushway_core::testing::{Behaviour, Breaker, Injected, Manner, World};
+use pushway_tests::sim::story::{PIPELINE, Story, old_image};
+use pushway_tests::sim::{Events, people};
+use serde_json::json;
 
 /// One fault of each effect, for variations of what is played with all of them.
 const SHARPEST: [Injected; 3] = [Injected::Permanent, Injected::AnswerLost, Injected::DiesBefore];
@@ -178,6 +180,44 @@ fn f27_two_runs_for_one_environment_survive_a_fault_at_every_call() {
         green(story);
     }
     at_every_call(scenario, &[Status::Succeeded, Status::Succeeded], Events::Once, &SHARPEST);
+}
+
+/// The pipeline asks two people, and both consent; then someone wants the version before back.
+fn asked(story: &mut Story) {
+    let pipeline = format!("{PIPELINE}    approval: {{ required: 2 }}\n");
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    push(story, &commit);
+    let open = |world: &World| {
+        let runs = world.runs();
+        runs.iter().find_map(|run| {
+            Some((run.id, run.environments.first()?.approval.clone().filter(ApprovalState::is_open)?))
+        })
+    };
+    story.sim.run_until(|world| open(world).is_some() || world.all_over());
+    let world = story.world();
+    let Some((run, approval)) = open(&world) else { return };
+    for name in ["ada", "bob"] {
+        let path = format!("/v1/runs/{run}/environments/staging/approve");
+        people::post(&world, name, &path, &json!({ "digest": approval.request.digest }));
+    }
+}
+
+#[test]
+fn f9_f13_an_approved_deploy_survives_a_fault_at_every_call() {
+    at_every_call(asked, &[Status::Succeeded], Events::Once, &Injected::ALL);
+}
+
+#[test]
+fn f37_a_rollback_by_hand_survives_a_fault_at_every_call() {
+    fn scenario(story: &mut Story) {
+        for _ in 0..2 {
+            green(story);
+            story.sim.run();
+        }
+        let body = json!({ "reason": "it is slow" });
+        people::post(&story.world(), "ada", "/v1/environments/web/staging/rollback", &body);
+    }
+    at_every_call(scenario, &[Status::Succeeded; 3], Events::Once, &SHARPEST);
 }
 
 fn sick(story: &mut Story) {

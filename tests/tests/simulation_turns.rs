@@ -11,6 +11,7 @@ use pushway_core::run::{Run, Status};
 use pushway_core::source::{PullRequest, Trigger, Zone};
 use pushway_core::testing::{BuildScript, Injected};
 use pushway_tests::sim::invoke;
+use pushway_tests::sim::people;
 use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, push_body};
 use serde_json::{Value, json};
 
@@ -330,18 +331,8 @@ fn opened(base: &CommitSha, head: &CommitSha, is_fork: bool) -> Value {
 }
 
 fn approve(story: &Story, commit: &CommitSha) -> (u64, Value) {
-    let request = json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": "/v1/repositories/github/web/pull-requests/7/approve",
-        "rawQueryString": "", "headers": {}, "isBase64Encoded": false, "body": json!({ "commit": commit }).to_string(),
-        "requestContext": {
-            "accountId": "1", "apiId": "a", "domainName": "d", "domainPrefix": "d", "requestId": "r1", "routeKey": "$default",
-            "stage": "$default", "time": "", "timeEpoch": 0,
-            "http": { "method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "t" },
-        },
-    });
-    let answer = invoke(&story.world(), "api", request).expect("it answers");
-    let body = answer["body"].as_str().unwrap_or_default();
-    (answer["statusCode"].as_u64().unwrap_or_default(), serde_json::from_str(body).unwrap_or_default())
+    let path = "/v1/repositories/github/web/pull-requests/7/approve";
+    people::post(&story.world(), "ada", path, &json!({ "commit": commit }))
 }
 
 #[test]

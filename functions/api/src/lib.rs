@@ -1,8 +1,11 @@
-//! HTTP API `$default`: answers questions about runs and repositories, and starts runs by hand.
+//! HTTP API `$default`: answers questions about runs, environments and repositories, starts runs by
+//! hand, and takes what people decide: approvals, freezes, rollbacks.
 //!
 //! Who may ask is decided before: the route demands a request signed with AWS credentials that may invoke
 //! it. Errors are problem documents (RFC 9457).
 
+mod approvals;
+mod environments;
 mod explain;
 mod reply;
 mod repositories;
@@ -14,8 +17,9 @@ use http::{Method, StatusCode};
 use pushway_core::contract::Failure;
 use pushway_core::pipeline_file::JSON_SCHEMA;
 use pushway_core::ports::{
-    BranchRecords, Clock, Deliveries, Differences, Heads, History, Hooks, ListHooks, PullRequests, Random,
-    ReadBuilds, ReadDeliveries, ReadLogs, ReadRuns, Reconciliations, StartExecutions,
+    BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History, Hooks, ListHooks,
+    Overdue, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, Reconciliations, Runs,
+    StartExecutions, Waits,
 };
 use reply::{Problem, Reply};
 use serde_json::{Value, json};
@@ -26,8 +30,13 @@ pub async fn handle<P>(
     request: ApiGatewayV2httpRequest,
 ) -> Result<ApiGatewayV2httpResponse, Failure>
 where
-    P: ReadRuns
+    P: Runs
+        + Plans
         + History
+        + Environments
+        + Waits
+        + Overdue
+        + Callbacks
         + ReadBuilds
         + ReadLogs
         + Hooks
@@ -52,8 +61,13 @@ where
 
 async fn route<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Reply, Problem>
 where
-    P: ReadRuns
+    P: Runs
+        + Plans
         + History
+        + Environments
+        + Waits
+        + Overdue
+        + Callbacks
         + ReadBuilds
         + ReadLogs
         + Hooks
@@ -76,6 +90,21 @@ where
         return match parts.as_slice() {
             ["v1", "runs"] => start::start(ports, request).await,
             ["v1", "explain"] => explain::try_file(ports, request).await.map(Reply::ok),
+            ["v1", "runs", id, "environments", name, "approve"] => {
+                approvals::approve(ports, request, id, name).await
+            }
+            ["v1", "runs", id, "environments", name, "reject"] => {
+                approvals::reject(ports, request, id, name).await
+            }
+            ["v1", "environments", pipeline, name, "freeze"] => {
+                environments::freeze(ports, request, pipeline, name).await
+            }
+            ["v1", "environments", pipeline, name, "unfreeze"] => {
+                environments::unfreeze(ports, request, pipeline, name).await
+            }
+            ["v1", "environments", pipeline, name, "rollback"] => {
+                environments::rollback(ports, request, pipeline, name).await
+            }
             ["v1", "repositories", provider, hook, "pull-requests", number, "approve"] => {
                 start::approve(ports, request, provider, hook, number).await
             }
@@ -97,6 +126,8 @@ where
             let run = runs::find(ports, id).await?;
             runs::log(ports, &run, stage, name, reply::parameter(request, "cursor")).await?
         }
+        ["v1", "approvals"] => approvals::list(ports).await?,
+        ["v1", "environments", pipeline, name] => environments::show(ports, pipeline, name).await?,
         ["v1", "repositories"] => repositories::list(ports).await?,
         ["v1", "explain"] => explain::explain(ports, request).await?,
         ["schema", "pushway.schema.json"] => serde_json::from_str(JSON_SCHEMA)

@@ -101,3 +101,20 @@ pub(crate) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Re
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| bad(&error))?;
     serde_json::from_slice(&bytes).map_err(|error| bad(&error))
 }
+
+/// What makes asking again the same wish: the client's own key, else this very request.
+pub(crate) fn key(request: &ApiGatewayV2httpRequest) -> Result<&str, Problem> {
+    let key = match request.headers.get("idempotency-key") {
+        Some(key) => key.to_str().ok(),
+        None => request.request_context.request_id.as_deref(),
+    };
+    let key = key.filter(|key| (1..=200).contains(&key.len()));
+    key.ok_or_else(|| Problem::BadRequest("the header idempotency-key must be 1 to 200 characters".into()))
+}
+
+/// Who asks, by the word of whoever checked the signature.
+pub(crate) fn caller(request: &ApiGatewayV2httpRequest) -> String {
+    let authorizer = request.request_context.authorizer.as_ref();
+    let arn = authorizer.and_then(|authorizer| authorizer.iam.as_ref()?.user_arn.clone());
+    arn.unwrap_or_else(|| "someone with AWS credentials".into())
+}

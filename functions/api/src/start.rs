@@ -15,7 +15,7 @@ use pushway_core::source::{Hook, Provider, PullRequest, Trigger};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::reply::{Problem, Reply, body, parsed};
+use crate::reply::{Problem, Reply, body, caller, key, parsed};
 
 /// What to start.
 #[derive(Deserialize)]
@@ -126,7 +126,7 @@ async fn hook<P: Hooks>(ports: &P, provider: Provider, id: &str) -> Result<Hook,
     })
 }
 
-fn answer(taken: Taken) -> Result<Reply, Problem> {
+pub(crate) fn answer(taken: Taken) -> Result<Reply, Problem> {
     match taken {
         Taken::New { run, .. } => {
             tracing::info!(run_id = %run, "run started by hand");
@@ -136,21 +136,4 @@ fn answer(taken: Taken) -> Result<Reply, Problem> {
         Taken::Before(DeliveryOutcome::Ignored(rule)) => Ok(Reply::ok(json!({ "ignored": rule }))),
         Taken::Malformed(malformed) => Err(Problem::BadRequest(malformed.to_string())),
     }
-}
-
-/// What makes asking again the same wish: the client's own key, else this very request.
-fn key(request: &ApiGatewayV2httpRequest) -> Result<&str, Problem> {
-    let key = match request.headers.get("idempotency-key") {
-        Some(key) => key.to_str().ok(),
-        None => request.request_context.request_id.as_deref(),
-    };
-    let key = key.filter(|key| (1..=200).contains(&key.len()));
-    key.ok_or_else(|| Problem::BadRequest("the header idempotency-key must be 1 to 200 characters".into()))
-}
-
-/// Who asks, by the word of whoever checked the signature.
-fn caller(request: &ApiGatewayV2httpRequest) -> String {
-    let authorizer = request.request_context.authorizer.as_ref();
-    let arn = authorizer.and_then(|authorizer| authorizer.iam.as_ref()?.user_arn.clone());
-    arn.unwrap_or_else(|| "someone with AWS credentials".into())
 }

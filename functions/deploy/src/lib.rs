@@ -4,17 +4,16 @@
 //! was prepared is not prepared twice, a service that moves already is not moved again. The verdict is not
 //! given here: it follows from the service (`deploy-progress`, `sweep`).
 
-use std::collections::BTreeMap;
-
 use jiff::SignedDuration;
 use pushway_core::contract::{Done, EnvironmentTask, Failure, errors};
 use pushway_core::fact::{Baseline, Fact, Rollout};
-use pushway_core::ids::{Fence, ImageDigestRef};
+use pushway_core::ids::Fence;
 use pushway_core::messages;
-use pushway_core::plan::{EcsTarget, EnvironmentPlan, ImageSource, Target};
+use pushway_core::plan::{EnvironmentPlan, Target};
 use pushway_core::ports::{
     Callbacks, Clock, Environments, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
 };
+use pushway_core::rollout::images_of;
 use pushway_core::run::{EnvironmentState, Run};
 use pushway_core::settle::{
     load_planned, open_on_service, or_tell, record, record_deploy_failure, settle_service, state_of,
@@ -131,7 +130,7 @@ where
     P: Runs + MoveServices + Clock,
 {
     let Target::Ecs(target) = &planned.target;
-    let images = images(run, target).map_err(Stopped::Refused)?;
+    let images = images_of(run, target).map_err(Stopped::Refused)?;
     if let Some(wanted) = images.keys().find(|name| !service.containers.contains(name)) {
         return Err(Stopped::Refused(messages::no_container(&target.service, wanted, &service.containers)));
     }
@@ -141,8 +140,11 @@ where
             target.service
         ))
     };
-    let base = service.primary().ok_or_else(missing)?;
-    let task_definition = ports.register(&planned.place, run.id, &base.task_definition, &images).await?;
+    let base = match &target.base {
+        Some(base) => base,
+        None => &service.primary().ok_or_else(missing)?.task_definition,
+    };
+    let task_definition = ports.register(&planned.place, run.id, base, &images).await?;
     let rollout = Rollout {
         cluster: target.cluster.clone(),
         service: service.arn.clone(),
@@ -165,22 +167,6 @@ fn baseline(service: &ServiceView) -> Option<Baseline> {
         .iter()
         .find(|rollout| rollout.state == RolloutState::Completed && rollout.running > 0)?;
     Some(Baseline { task_definition: good.task_definition.clone() })
-}
-
-fn images(run: &Run, target: &EcsTarget) -> Result<BTreeMap<String, ImageDigestRef>, String> {
-    let image = |(container, source): (&String, &ImageSource)| {
-        let image = match source {
-            ImageSource::Fixed(image) => image.clone(),
-            ImageSource::Output { job, output } => {
-                let value = run.build_outputs(job).and_then(|outputs| outputs.get(output));
-                let value = value
-                    .ok_or_else(|| messages::not_an_image(job, output, "the build did not export it"))?;
-                value.parse().map_err(|error| messages::not_an_image(job, output, &format!("{error}")))?
-            }
-        };
-        Ok((container.clone(), image))
-    };
-    target.images.iter().map(image).collect()
 }
 
 async fn start<P>(

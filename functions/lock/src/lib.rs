@@ -1,28 +1,29 @@
 //! States `Turn`, `Acquire` and `Release`: which run goes on and which waits.
 //!
-//! `Turn` orders the runs of one branch, `Acquire` lets one deploy at a time into an environment, `Release`
-//! notes what serves now and wakes the next.
+//! `Turn` orders the runs of one branch; `Acquire` asks people first where the plan says so, then lets one deploy
+//! at a time into an environment; `Release` notes what serves now and wakes the next.
 
-use jiff::SignedDuration;
+use pushway_core::approval::ApprovalState;
 use pushway_core::contract::{
     Done, EnvironmentInput, EnvironmentTask, Failure, LockInput, RunTask, TaskToken, errors,
 };
 use pushway_core::messages;
+use pushway_core::plan::Target;
 use pushway_core::ports::{
-    Answer, BranchRecords, Callbacks, Clock, Environments, Fault, Hooks, Plans, Runs, StopBuilds, Waits,
-    Written,
+    Answer, BranchRecords, Callbacks, Clock, Environments, Fault, History, Hooks, Plans, Runs, StopBuilds,
+    Waits, Written,
 };
+use pushway_core::rollout::images_of;
 use pushway_core::run::Run;
-use pushway_core::settle::{acquire, leave, load, or_tell, overtake, release, settle_turn};
+use pushway_core::settle::{
+    LOCK_PATIENCE, acquire, ask, leave, load, load_planned, or_tell, overtake, release, settle_turn, state_of,
+};
 use pushway_core::wait::{Subject, Wait, Work};
-
-/// How long a run may wait for its turn or an environment: as long as these states do.
-const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Lets a run go on or wait.
 pub async fn handle<P>(ports: &P, input: LockInput) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
+    P: Runs + Plans + Hooks + BranchRecords + Environments + History + Waits + StopBuilds + Callbacks + Clock,
 {
     match input {
         LockInput::Acquire(task) => {
@@ -55,7 +56,7 @@ where
 
 fn wait(ports: &impl Clock, subject: Subject, run: &Run, work: Work, token: TaskToken) -> Wait {
     let now = ports.now();
-    Wait { subject, run: run.id, work, token, opened_at: now, deadline: now + PATIENCE }
+    Wait { subject, run: run.id, work, token, opened_at: now, deadline: now + LOCK_PATIENCE }
 }
 
 async fn open(ports: &impl Waits, wait: &Wait) -> Answer<()> {
@@ -67,9 +68,9 @@ async fn open(ports: &impl Waits, wait: &Wait) -> Answer<()> {
 
 async fn take<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
+    P: Runs + Plans + Hooks + BranchRecords + Environments + History + Waits + StopBuilds + Callbacks + Clock,
 {
-    let run = load(ports, task.run_id).await?;
+    let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     // A run that has failed takes no further environment, whatever the state machine makes of it.
     if let Some(cause) = &run.cause {
         return Err(Failure::new(
@@ -80,6 +81,15 @@ where
     let has_deployed = run.environments.iter().any(|environment| environment.fence.is_some());
     if !has_deployed && let Some(why) = lost_turn(ports, &run).await? {
         return Err(Failure::new(errors::DEPLOY_FAILED, why));
+    }
+    let approval = state_of(&run, &task.environment)?.approval.as_ref();
+    if let Some(rule) = planned.approval
+        && !approval.is_some_and(ApprovalState::is_granted)
+    {
+        let Target::Ecs(target) = &planned.target;
+        let images = images_of(&run, target).map_err(|why| Failure::new(errors::DEPLOY_FAILED, why))?;
+        ask(ports, &run, &task.environment, rule, images, task.task_token).await?;
+        return Ok(Done {});
     }
     let pipeline =
         run.pipeline.clone().ok_or_else(|| Fault::Permanent(format!("run {} has no plan", run.id)))?;
@@ -101,7 +111,7 @@ where
 
 async fn give_back<P>(ports: &P, input: EnvironmentInput) -> Result<Done, Failure>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
     let run = load(ports, input.run_id).await?;
     if let Some(pipeline) = &run.pipeline {

@@ -7,6 +7,7 @@
 
 mod files;
 mod place;
+mod rollback;
 mod subscribe;
 
 use files::{Judged, Verdict, judge, missing_buildspec};
@@ -48,6 +49,12 @@ where
         let plan = ports.plan(run.id).await?;
         let plan = plan.ok_or_else(|| Fault::Permanent(format!("the plan of run {} is gone", run.id)))?;
         return Ok(proceed(&run, &plan));
+    }
+    if let Trigger::Rollback { to, environment, by, reason } = &run.source.trigger {
+        let plan = rollback::plan(ports, *to, environment).await?;
+        let fact = planned(&plan, run.source.place.unwrap_or_default(), format!("{by}: {reason}"));
+        ports.put_plan(run.id, &plan).await?;
+        return Ok(proceed(&record(ports, run.id, fact).await?, &plan));
     }
     let hook = ports.hook(run.source.provider, run.source.hook.as_str()).await?;
     let hook = hook.ok_or_else(|| Fault::Permanent(messages::disconnected(&run.source)))?;
@@ -104,7 +111,10 @@ fn unwanted(run: &Run) -> Option<String> {
     let source = &run.source;
     match &source.trigger {
         Trigger::Push | Trigger::Reconciled | Trigger::PullRequest(_) => {}
-        Trigger::Schedule { .. } | Trigger::Image { .. } | Trigger::Manual { .. } => return None,
+        Trigger::Schedule { .. }
+        | Trigger::Image { .. }
+        | Trigger::Manual { .. }
+        | Trigger::Rollback { .. } => return None,
     }
     if let Some(marker) = &source.skip {
         return Some(messages::skipped(marker));

@@ -35,6 +35,8 @@ where
     let timeout = SignedDuration::from_secs(i64::from(target.timeout_seconds));
     let decided = match planned.on_failure {
         _ if state.rollback_outcome().is_some() => None,
+        // What can't be undone is not undone by itself.
+        _ if planned.irreversible && state.has_touched_service() => Some(RollbackOutcome::Held),
         OnFailure::Hold if state.has_touched_service() => Some(RollbackOutcome::Held),
         OnFailure::Hold | OnFailure::Rollback => move_back(ports, &run, state, &task, timeout).await?,
     };

@@ -15,8 +15,8 @@ use pushway_core::ports::{
 };
 use pushway_core::run::Status;
 use pushway_core::settle::{
-    Settled, finish, load, reconcile, settle_build, settle_lock, settle_needs, settle_service, settle_turn,
-    start_due, tell,
+    Settled, finish, load, reconcile, settle_approval, settle_build, settle_lock, settle_needs,
+    settle_service, settle_turn, start_due, tell,
 };
 use pushway_core::wait::{Subject, Wait};
 use serde::Serialize;
@@ -157,6 +157,7 @@ where
         Subject::Build(_) => settle_build(ports, wait).await?,
         Subject::Service(_) => settle_service(ports, wait).await?,
         Subject::Lock { .. } => settle_lock(ports, wait).await?,
+        Subject::Approval { .. } => settle_approval(ports, wait).await?,
         Subject::Turn(_) => settle_turn(ports, wait).await?,
         Subject::Needs { .. } => settle_needs(ports, wait).await?,
     };

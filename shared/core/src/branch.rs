@@ -257,7 +257,10 @@ fn moves_its_ref(source: &Source) -> bool {
     match &source.trigger {
         Trigger::Push | Trigger::Reconciled => true,
         Trigger::PullRequest(request) => request.approved_by.is_none(),
-        Trigger::Schedule { .. } | Trigger::Image { .. } | Trigger::Manual { .. } => false,
+        Trigger::Schedule { .. }
+        | Trigger::Image { .. }
+        | Trigger::Manual { .. }
+        | Trigger::Rollback { .. } => false,
     }
 }
 

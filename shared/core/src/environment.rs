@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommitSha, EnvironmentName, Fence, HookId, ImageDigestRef, PipelineName, RefName, RunId};
+use crate::messages;
 use crate::run::Run;
-use crate::source::{Provider, Source};
+use crate::source::{Provider, Source, Trigger};
 
 /// What is known of an environment across runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,15 +29,25 @@ pub struct EnvironmentRecord {
     pub queue: Vec<RunId>,
     /// What serves.
     pub current: Option<Deployed>,
-    /// What served before.
-    pub previous: Option<Deployed>,
+    /// What served before and was good, newest first: what a rollback by hand can go back to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Deployed>,
+    /// The run whose deploy failed and was not undone, where that was the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Left>,
+    /// Why it takes no deploys for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Freeze>,
+    /// Runs that wait for people's consent or a better time to deploy here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asking: Vec<Asking>,
     /// Of each ref that was ever deployed here, the newest push. One environment may take several branches by
     /// turns, and none of them may go back for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub newest: BTreeMap<RefName, Newest>,
 }
 
-/// The newest push of a ref that was deployed.
+/// A push's run and its place among the pushes of its ref.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Newest {
     /// Its run.
@@ -47,6 +58,56 @@ pub struct Newest {
     #[serde(default)]
     pub hook: Option<(Provider, HookId)>,
 }
+
+/// A run that waits for consent or a better time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asking {
+    /// The ref that was pushed.
+    pub git_ref: RefName,
+    /// The run and its place.
+    #[serde(flatten)]
+    pub push: Newest,
+}
+
+/// A deploy that failed and was not undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Its run.
+    pub run: RunId,
+    /// Whether it can't be undone.
+    pub irreversible: bool,
+}
+
+/// That an environment takes no deploys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// Who froze it: the caller's ARN.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Newest {
+    /// A run's push.
+    pub fn of(run: &Run) -> Self {
+        let hook = Some((run.source.provider, run.source.hook.clone()));
+        Self { run: run.id, place: run.place, hook }
+    }
+
+    /// Whether it came after `other` of the same ref. Places tell the order; where one has none, or counts another
+    /// hook's pushes (the repository was connected anew), ids do, which sort by the time of delivery.
+    fn is_after(&self, other: &Self) -> bool {
+        match (self.place, other.place) {
+            (Some(own), Some(other_place)) if self.hook == other.hook => own > other_place,
+            _ => self.run > other.run,
+        }
+    }
+}
+
+/// How many earlier good versions are kept.
+const KEPT: usize = 20;
 
 /// How many refs are remembered: far more than are ever deployed to one environment side by side.
 const REMEMBERED_REFS: usize = 200;
@@ -74,6 +135,9 @@ pub struct Deployed {
     /// Its place among the pushes of the ref.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u64>,
+    /// Whether it can't be undone: going back over it takes explicit consent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub irreversible: bool,
     /// ARN of its task definition revision.
     pub task_definition: String,
     /// Container name to image.
@@ -105,7 +169,10 @@ impl EnvironmentRecord {
             holder: None,
             queue: Vec::new(),
             current: None,
-            previous: None,
+            earlier: Vec::new(),
+            left: None,
+            freeze: None,
+            asking: Vec::new(),
             newest: BTreeMap::new(),
         }
     }
@@ -127,14 +194,73 @@ impl EnvironmentRecord {
 
     /// Gives the lock or the place in the queue up. Gives who holds the lock now, where that changed.
     pub fn release(&mut self, run: RunId, now: Timestamp) -> Option<RunId> {
+        self.withdraw(run);
         self.queue.retain(|waiter| *waiter != run);
         if !self.is_held_by(run) {
             return None;
         }
         self.holder = None;
-        let next = *self.queue.first()?;
+        // Whoever may go through a freeze asks again by itself.
+        let next = *self.queue.first().filter(|_| self.freeze.is_none())?;
         self.grant(next, now);
         Some(next)
+    }
+
+    /// Notes that a run waits for consent or a better time. Gives those of older pushes of the same ref, which
+    /// wait no longer.
+    pub fn ask(&mut self, run: &Run) -> Vec<RunId> {
+        let push = Newest::of(run);
+        let git_ref = run.source.git_ref.clone();
+        let is_older = |asking: &Asking| asking.git_ref == git_ref && push.is_after(&asking.push);
+        let (older, rest) = std::mem::take(&mut self.asking).into_iter().partition(is_older);
+        let older: Vec<Asking> = older;
+        self.asking = rest;
+        if !self.asking.iter().any(|asking| asking.push.run == run.id) {
+            self.asking.push(Asking { git_ref, push });
+        }
+        older.into_iter().map(|asking| asking.push.run).collect()
+    }
+
+    /// The run of a newer push of the same ref that waits so, too.
+    pub fn newer_asking(&self, run: &Run) -> Option<RunId> {
+        let own = Newest::of(run);
+        let same = self.asking.iter().filter(|asking| asking.git_ref == run.source.git_ref);
+        same.map(|asking| &asking.push).find(|push| push.is_after(&own)).map(|push| push.run)
+    }
+
+    /// Notes that a run waits so no longer.
+    pub fn withdraw(&mut self, run: RunId) {
+        self.asking.retain(|asking| asking.push.run != run);
+    }
+
+    /// Where a rollback by hand goes: to the version of a run, or to the last good one that does not serve.
+    /// Otherwise why it can't.
+    pub fn way_back(&self, to: Option<RunId>, accept_irreversible: bool) -> Result<&Deployed, String> {
+        let good: Vec<&Deployed> = self.current.iter().chain(&self.earlier).collect();
+        // What was left broken serves instead of the last good version.
+        let position = match to {
+            Some(run) => good.iter().position(|deployed| deployed.run == run),
+            None => Some(usize::from(self.left.is_none())),
+        };
+        let wanted = position.and_then(|position| Some((good.get(position)?, position)));
+        let Some((wanted, position)) = wanted else {
+            return Err(messages::no_way_back(&self.name, to, &good));
+        };
+        let left = self.left.iter().filter(|left| left.irreversible).map(|left| left.run);
+        let undone = good[..position].iter().filter(|deployed| deployed.irreversible);
+        let undone: Vec<RunId> = left.chain(undone.map(|deployed| deployed.run)).collect();
+        if undone.is_empty() || accept_irreversible {
+            Ok(wanted)
+        } else {
+            Err(messages::over_irreversible(&undone))
+        }
+    }
+
+    /// Notes that a run has left something else than the last good version behind.
+    pub fn left_broken(&mut self, left: Left) {
+        if self.current.as_ref().is_none_or(|current| current.run != left.run) {
+            self.left = Some(left);
+        }
     }
 
     /// Notes what serves now.
@@ -142,29 +268,31 @@ impl EnvironmentRecord {
         if self.current.as_ref().is_some_and(|current| current.run == deployed.run) {
             return;
         }
-        let hook = Some((source.provider, source.hook.clone()));
-        let newest = Newest { run: deployed.run, place: deployed.place, hook };
-        self.newest.insert(deployed.git_ref.clone(), newest);
+        self.left = None;
+        // Whoever goes back on purpose does not make the older push the newer one.
+        if !matches!(source.trigger, Trigger::Rollback { .. }) {
+            let hook = Some((source.provider, source.hook.clone()));
+            let newest = Newest { run: deployed.run, place: deployed.place, hook };
+            self.newest.insert(deployed.git_ref.clone(), newest);
+        }
         if self.newest.len() > REMEMBERED_REFS
             && let Some(oldest) =
                 self.newest.iter().min_by_key(|(_, newest)| newest.run).map(|(at, _)| at.clone())
         {
             self.newest.remove(&oldest);
         }
-        self.previous = self.current.replace(deployed);
+        self.earlier.splice(0..0, self.current.replace(deployed));
+        self.earlier.truncate(KEPT);
     }
 
     /// The run of a newer push of the same ref that was deployed before: an older one must not go over it
-    /// (row F10). Places tell the order; where one has none, or counts another hook's pushes (the repository was
-    /// connected anew), its id does, which sorts by the time of delivery.
+    /// (row F10), unless someone wants just that.
     pub fn newer_than(&self, run: &Run) -> Option<RunId> {
+        if matches!(run.source.trigger, Trigger::Rollback { .. }) {
+            return None;
+        }
         let newest = self.newest.get(&run.source.git_ref)?;
-        let own = newest.hook.as_ref() == Some(&(run.source.provider, run.source.hook.clone()));
-        let is_newer = match (newest.place.filter(|_| own), run.place) {
-            (Some(deployed), Some(asking)) => deployed > asking,
-            _ => newest.run > run.id,
-        };
-        is_newer.then_some(newest.run)
+        newest.is_after(&Newest::of(run)).then_some(newest.run)
     }
 
     /// Whether `run` holds the lock.
@@ -178,6 +306,7 @@ impl EnvironmentRecord {
     }
 
     fn grant(&mut self, run: RunId, now: Timestamp) -> Fence {
+        self.withdraw(run);
         self.queue.retain(|waiter| *waiter != run);
         self.fence = self.fence.next();
         self.holder = Some(Holder { run, fence: self.fence, since: now });

@@ -64,6 +64,9 @@ fn trigger(run: &Run) -> String {
             )
         }
         Trigger::Manual { by, .. } => format!("{by}, by hand"),
+        Trigger::Rollback { to, environment, by, reason } => {
+            format!("{by}, who wants {environment} back as of run {to}: {reason}")
+        }
     }
 }
 
@@ -78,7 +81,9 @@ fn because(run: &Run) -> String {
         }
         Status::Superseded => match (&run.overtaken, run.superseded_by) {
             (Some(rule), _) => format!("superseded: {rule}"),
-            (None, Some(by)) => format!("superseded: run {by} of a newer push serves already"),
+            (None, Some(by)) => {
+                format!("superseded: run {by} of a newer push serves already, or waits for the environment")
+            }
             (None, None) => "superseded by a newer push".into(),
         },
         Status::Planning if run.queued_behind.is_some() => {

@@ -10,6 +10,7 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::{ApprovalRequest, Consent, Refusal};
 use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
 use crate::plan::Place;
 use crate::source::Source;
@@ -94,6 +95,38 @@ pub enum Fact {
         /// How it ended.
         #[serde(flatten)]
         end: JobEnd,
+    },
+    /// People were asked to consent to a deploy.
+    ApprovalAsked {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// What they were asked.
+        request: Box<ApprovalRequest>,
+    },
+    /// Someone has consented.
+    Approved {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// What they have consented to: the request's digest.
+        digest: String,
+        /// Who, and in which words.
+        #[serde(flatten)]
+        consent: Consent,
+    },
+    /// There will be no consent.
+    ApprovalRefused {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Who says so, and why.
+        #[serde(flatten)]
+        refusal: Refusal,
+    },
+    /// The environment may not be taken at this time: it is frozen, or outside of its windows.
+    Blocked {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Why, in words.
+        why: String,
     },
     /// The environment's lock is ours.
     LockTaken {
@@ -255,6 +288,13 @@ pub struct Rollout {
     pub images: BTreeMap<String, ImageDigestRef>,
     /// What served before; `None` where no deployment had ever completed.
     pub baseline: Option<Baseline>,
+}
+
+impl RollbackOutcome {
+    /// Whether what served before the deploy serves again, or someone else's later deployment.
+    pub fn is_undone(&self) -> bool {
+        matches!(self, Self::Restored { .. } | Self::NotNeeded { .. })
+    }
 }
 
 impl Rollout {

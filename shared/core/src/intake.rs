@@ -81,6 +81,24 @@ where
     record(ports, source, BTreeMap::new(), Vec::new()).await.map(Some)
 }
 
+/// Records the wish to have back what `then` has deployed, and starts its run.
+pub async fn take_rollback<P>(ports: &P, then: &Run, delivery: &str, trigger: Trigger) -> Answer<Taken>
+where
+    P: Deliveries + StartExecutions + Clock + Random,
+{
+    let source = Source {
+        delivery: id(delivery)?,
+        trigger,
+        skip: None,
+        file: None,
+        parent: None,
+        place: Some(then.place.unwrap_or_default()),
+        carried_by: Some(then.carrier()),
+        ..then.source.clone()
+    };
+    record(ports, source, BTreeMap::new(), Vec::new()).await
+}
+
 /// Records another pipeline's run of the push that `run` was recorded for, and starts it.
 pub async fn take_part<P>(ports: &P, run: &Run, file: RepositoryPath, place: u64) -> Answer<Taken>
 where

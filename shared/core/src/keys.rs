@@ -124,6 +124,9 @@ pub fn wait(subject: &Subject) -> Key {
         Subject::Lock { pipeline, environment, run } => {
             meta(&["WAIT", "lock", pipeline.as_str(), environment.as_str(), &run.to_string()])
         }
+        Subject::Approval { run, environment } => {
+            meta(&["WAIT", "approval", &run.to_string(), environment.as_str()])
+        }
         Subject::Turn(run) => meta(&["WAIT", "turn", &run.to_string()]),
         Subject::Needs { run, job } => {
             meta(&["WAIT", "needs", &run.to_string(), job.stage.as_str(), job.name.as_str()])

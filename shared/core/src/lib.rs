@@ -4,6 +4,7 @@
 //! environment variable, so that each decision can be tested without any of them. Handlers load, call
 //! one function of this crate, store and act.
 
+pub mod approval;
 pub mod branch;
 pub mod contract;
 pub mod delivery;
@@ -11,6 +12,7 @@ pub mod environment;
 pub mod explain;
 pub mod fact;
 pub mod forge;
+pub mod gate;
 pub mod ids;
 pub mod intake;
 pub mod keys;

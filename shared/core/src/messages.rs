@@ -3,6 +3,10 @@
 //! Each says what failed, with which input, and ends with what to do next. Facts go in as values; nothing
 //! here decides.
 
+use jiff::Timestamp;
+
+use crate::approval::Refusal;
+use crate::environment::{Deployed, Freeze};
 use crate::fact::{Cause, CheckResult, DeployFailureKind, JobId};
 use crate::ids::{EnvironmentName, RunId, VariableName};
 use crate::source::Source;
@@ -204,6 +208,66 @@ pub fn lock_lost(environment: &EnvironmentName, holder: Option<RunId>) -> String
         Some(holder) => format!("the lock of {environment} is held by run {holder}; nothing was deployed"),
         None => format!("the lock of {environment} was taken away; nothing was deployed"),
     }
+}
+
+/// People did not consent to a deploy.
+pub fn not_approved(environment: &EnvironmentName, refusal: &Refusal) -> Cause {
+    let advice = match refusal.by {
+        Some(_) => "talk to them, then push a fix or start the commit again",
+        None => "ask for the approval again: push, or start the commit by hand",
+    };
+    Cause::new(environment_stage(environment), refused(refusal), advice)
+}
+
+/// Who refused, and in which words.
+pub fn refused(refusal: &Refusal) -> String {
+    match &refusal.by {
+        Some(by) => format!("{by} rejected the deploy: {}", refusal.reason),
+        None => refusal.reason.clone(),
+    }
+}
+
+/// Nobody, or not enough people, consented in time.
+pub fn approval_timed_out(given: usize, required: u16) -> String {
+    format!("{given} of {required} approvals were given before the time was over")
+}
+
+/// A newer push of the branch waits for the same environment.
+pub fn asked_by_newer(by: RunId) -> String {
+    format!("run {by} of a newer push waits for the environment by now")
+}
+
+/// There is no such version to go back to.
+pub fn no_way_back(environment: &EnvironmentName, to: Option<RunId>, good: &[&Deployed]) -> String {
+    let known = || good.iter().map(|deployed| deployed.run.to_string()).collect::<Vec<_>>().join(", ");
+    match to {
+        _ if good.is_empty() => format!("nothing was ever good in {environment}; push a fix"),
+        None => {
+            format!("{environment} has no earlier good version, only that of run {}; push a fix", known())
+        }
+        Some(run) => format!(
+            "run {run} is none of the last good ones in {environment}, which are {}; choose one of them",
+            known()
+        ),
+    }
+}
+
+/// A rollback would go over a deploy that can't be undone.
+pub fn over_irreversible(undone: &[RunId]) -> String {
+    let runs = undone.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!(
+        "what run {runs} did can't be undone (`irreversible` in its pipeline file), and the version before may not          work with it; if you are sure that it does, roll back with --accept-irreversible"
+    )
+}
+
+/// The environment takes no deploys for now.
+pub fn frozen(environment: &EnvironmentName, freeze: &Freeze) -> String {
+    format!("{environment} is frozen by {} since {}: {}", freeze.by, freeze.since, freeze.reason)
+}
+
+/// The environment takes deploys at other times.
+pub fn outside_windows(environment: &EnvironmentName, opens: Timestamp) -> String {
+    format!("{environment} takes no deploys at this time; its next window opens at {opens}")
 }
 
 /// A state of the workflow broke, as the state machine tells it.

@@ -123,7 +123,10 @@ pub fn statuses(run: &Run, pages: Option<&str>) -> Vec<CommitStatus> {
         let jobs = run.jobs.iter().filter(|state| state.job.stage == stage).collect::<Vec<_>>();
         Some(status(format!("{root}/{stage}"), of_stage(run, &jobs)?))
     });
-    let environments = run.environments.iter().filter(|state| state.fence.is_some());
+    let environments = run
+        .environments
+        .iter()
+        .filter(|state| state.fence.is_some() || state.approval.is_some() || state.blocked.is_some());
     let environments =
         environments.map(|state| status(format!("{root}/{}", state.name), of_environment(run, state)));
     std::iter::once(status(root.clone(), of_run(run))).chain(stages).chain(environments).collect()
@@ -175,8 +178,16 @@ fn of_environment(run: &Run, state: &EnvironmentState) -> (CheckState, String) {
         let why = run.cause.as_ref().map(|cause| cause.summary.clone());
         return (CheckState::Failure, why.unwrap_or_else(|| format!("{} failed", state.name)));
     }
+    if let Some(refusal) = state.approval.as_ref().and_then(|approval| approval.refusal.as_ref()) {
+        return (CheckState::Failure, crate::messages::refused(refusal));
+    }
     if run.status.is_terminal() {
         return (CheckState::Error, "did not come to an end".into());
     }
-    (CheckState::Pending, format!("deploying to {}", state.name))
+    let waits = match (state.fence, &state.approval, &state.blocked) {
+        (None, Some(approval), _) if approval.is_open() => Some("waits for approval".to_owned()),
+        (None, _, Some(why)) => Some(why.clone()),
+        _ => None,
+    };
+    (CheckState::Pending, waits.unwrap_or_else(|| format!("deploying to {}", state.name)))
 }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use url::Url;
 
+use crate::fact::Rollout;
+use crate::gate::{ApprovalRule, Window};
 use crate::ids::{
     EnvironmentName, ImageDigestRef, InvalidId, JobName, PipelineName, RepositoryPath, VariableName,
 };
@@ -148,6 +150,15 @@ pub enum SecretRef {
 pub struct EnvironmentPlan {
     /// Unique in the pipeline.
     pub name: EnvironmentName,
+    /// Who must consent before the environment is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRule>,
+    /// When deploys may begin; at any time where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// Whether a deploy here can't be undone: then nothing goes back without explicit consent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub irreversible: bool,
     /// Where in AWS the target lies.
     #[serde(default, skip_serializing_if = "Place::is_own")]
     pub place: Place,
@@ -203,6 +214,10 @@ pub struct EcsTarget {
     pub service: String,
     /// The image of each container that changes, by the container's name in the task definition.
     pub images: BTreeMap<String, ImageSource>,
+    /// ARN of the revision that everything but the images is taken from; none means the one that serves. Only
+    /// a rollback by hand has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// How the service moves to the new images.
     #[serde(default)]
     pub strategy: Strategy,
@@ -278,6 +293,21 @@ impl Plan {
             job.secrets.clear();
         }
         self
+    }
+
+    /// What brings back what this plan has deployed to an environment: the same deploy and checks, of the very
+    /// images and revision, and nothing that people must wait for.
+    pub fn for_rollback(mut self, environment: &EnvironmentName, rollout: &Rollout) -> Option<Self> {
+        self.environments.retain(|planned| planned.name == *environment);
+        let planned = self.environments.first_mut()?;
+        (planned.approval, planned.windows) = (None, Vec::new());
+        let Target::Ecs(target) = &mut planned.target;
+        let fixed =
+            |(name, image): (&String, &ImageDigestRef)| (name.clone(), ImageSource::Fixed(image.clone()));
+        target.images = rollout.images.iter().map(fixed).collect();
+        target.base = Some(rollout.task_definition.clone());
+        (self.build, self.test, self.concurrency) = (Vec::new(), Vec::new(), Concurrency::Parallel);
+        Some(self)
     }
 
     /// The jobs of one stage.

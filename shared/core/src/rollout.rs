@@ -10,8 +10,26 @@ use jiff::{SignedDuration, Timestamp};
 use crate::fact::{Cause, DeployFailure, DeployFailureKind, RollbackOwner, Rollout};
 use crate::ids::{EnvironmentName, ImageDigestRef};
 use crate::messages;
-use crate::run::EnvironmentState;
+use crate::plan::{EcsTarget, ImageSource};
+use crate::run::{EnvironmentState, Run};
 use crate::views::{RolloutState, RolloutView, ServiceView, TaskView};
+
+/// The images that a run deploys to a target, by digest; or why there are none.
+pub fn images_of(run: &Run, target: &EcsTarget) -> Result<BTreeMap<String, ImageDigestRef>, String> {
+    let image = |(container, source): (&String, &ImageSource)| {
+        let image = match source {
+            ImageSource::Fixed(image) => image.clone(),
+            ImageSource::Output { job, output } => {
+                let value = run.build_outputs(job).and_then(|outputs| outputs.get(output));
+                let value = value
+                    .ok_or_else(|| messages::not_an_image(job, output, "the build did not export it"))?;
+                value.parse().map_err(|error| messages::not_an_image(job, output, &format!("{error}")))?
+            }
+        };
+        Ok((container.clone(), image))
+    };
+    target.images.iter().map(image).collect()
+}
 
 /// How a deploy or a rollback stands.
 #[derive(Debug, Clone, PartialEq)]

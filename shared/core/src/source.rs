@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::bounded;
 use crate::ids::{
-    CommitSha, DeliveryId, HookId, ImageDigestRef, PipelineName, RefName, RepositoryId, RepositoryPath,
-    RunId, VariableName,
+    CommitSha, DeliveryId, EnvironmentName, HookId, ImageDigestRef, PipelineName, RefName, RepositoryId,
+    RepositoryPath, RunId, VariableName,
 };
 use crate::pipeline_file::Occasion;
 use crate::plan::SecretRef;
@@ -153,6 +153,17 @@ pub enum Trigger {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         variables: BTreeMap<VariableName, String>,
     },
+    /// A person wants an earlier good version of an environment back.
+    Rollback {
+        /// The run that brought it.
+        to: RunId,
+        /// The environment.
+        environment: EnvironmentName,
+        /// Who: the caller's ARN.
+        by: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A pull request's part in a run.
@@ -257,7 +268,8 @@ impl Source {
             Trigger::PullRequest(request) => Occasion::PullRequest { base: &request.base },
             Trigger::Schedule { expression, .. } => Occasion::Schedule { expression },
             Trigger::Image { repository, tag, .. } => Occasion::Image { repository, tag: tag.as_deref() },
-            Trigger::Manual { .. } => Occasion::Manual,
+            // A rollback asks no pipeline file.
+            Trigger::Manual { .. } | Trigger::Rollback { .. } => Occasion::Manual,
         }
     }
 

@@ -47,6 +47,13 @@ pub enum Subject {
         /// Who waits: several runs may wait for one lock.
         run: RunId,
     },
+    /// People's consent to a deploy.
+    Approval {
+        /// The run that asks.
+        run: RunId,
+        /// The environment.
+        environment: EnvironmentName,
+    },
     /// A run's turn among the runs of its pipeline and branch.
     Turn(RunId),
     /// The success of the jobs that a job needs.

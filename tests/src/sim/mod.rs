@@ -9,6 +9,7 @@ mod clock;
 mod data;
 mod functions;
 mod interpreter;
+pub mod people;
 pub mod story;
 
 use std::cell::{Cell, RefCell};

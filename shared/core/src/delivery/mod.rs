@@ -183,7 +183,11 @@ pub fn content_key(source: &Source) -> String {
         Trigger::PullRequest(request) if request.approved_by.is_some() => "approved".to_owned(),
         Trigger::PullRequest(_) => "pull_request".to_owned(),
         // What Pushway itself makes has ids that are made of what they stand for.
-        Trigger::Reconciled | Trigger::Schedule { .. } | Trigger::Image { .. } | Trigger::Manual { .. } => {
+        Trigger::Reconciled
+        | Trigger::Schedule { .. }
+        | Trigger::Image { .. }
+        | Trigger::Manual { .. }
+        | Trigger::Rollback { .. } => {
             format!("delivery {}", source.delivery)
         }
     };

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::checks::checks;
 use super::expression::{Part, Scope, parts};
+use super::gates::{approval, irreversible, windows};
 use super::jobs::Declared;
 use super::limits::{DEFAULT_DEPLOY_SECONDS, DEPLOY_SECONDS, MAX_ENVIRONMENTS, MAX_IMAGES};
 use super::reader::{Reader, most_similar};
@@ -47,6 +48,9 @@ fn environment(
     let example = "{ecs: {cluster: …, service: …, images: …}}";
     let target =
         reader.required(&fields, "deploy", example).and_then(|node| target(reader, node, declared, scope));
+    let approval = fields.get("approval").and_then(|node| approval(reader, node));
+    let windows = fields.get("windows").map(|node| windows(reader, node)).unwrap_or_default();
+    let irreversible = fields.get("irreversible").is_some_and(|node| irreversible(reader, node));
     let validate = fields.get("validate").map(|node| checks(reader, node, scope)).unwrap_or_default();
     let on_failure = fields.get("on_failure").and_then(|node| {
         let known = [("rollback", OnFailure::Rollback), ("hold", OnFailure::Hold)];
@@ -54,6 +58,9 @@ fn environment(
     });
     Some(EnvironmentPlan {
         name: name?,
+        approval,
+        windows,
+        irreversible,
         place: Place::default(),
         target: target?,
         validate,
@@ -84,6 +91,7 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
         cluster: cluster?,
         service: service?,
         images: images?,
+        base: None,
         strategy: strategy.unwrap_or_default(),
         timeout_seconds: timeout.unwrap_or(DEFAULT_DEPLOY_SECONDS),
     }))

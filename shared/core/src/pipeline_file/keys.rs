@@ -39,9 +39,12 @@ pub(super) const JOB: Keys = Keys {
 };
 pub(super) const ENVIRONMENT: Keys = Keys {
     of: "an environment",
-    known: &["name", "deploy", "validate", "on_failure"],
+    known: &["name", "approval", "windows", "irreversible", "deploy", "validate", "on_failure"],
     later: messages::LATER_ENVIRONMENT,
 };
+pub(super) const APPROVAL: Keys = Keys { of: "`approval`", known: &["required", "timeout"], later: &[] };
+pub(super) const WINDOW: Keys =
+    Keys { of: "a window", known: &["days", "from", "to", "timezone"], later: &[] };
 pub(super) const DEPLOY: Keys = Keys { of: "`deploy`", known: &["ecs"], later: messages::LATER_TARGET };
 pub(super) const ECS: Keys =
     Keys { of: "`ecs`", known: &["cluster", "service", "images", "strategy", "timeout"], later: &[] };
@@ -60,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Keys; 12] = [
+    const ALL: [&Keys; 14] = [
         &TOP,
         &ON,
         &PUSH,
@@ -69,6 +72,8 @@ mod tests {
         &IMAGE,
         &JOB,
         &ENVIRONMENT,
+        &APPROVAL,
+        &WINDOW,
         &DEPLOY,
         &ECS,
         &CHECK,

@@ -41,6 +41,14 @@ pub const MAX_IMAGE_TRIGGERS: usize = 10;
 
 /// Environments of a pipeline: each is a round of several states in the run's history.
 pub const MAX_ENVIRONMENTS: usize = 15;
+/// People whose consent an environment may ask for: more than that is a meeting.
+pub const MAX_APPROVALS: u16 = 10;
+/// How long an approval may be waited for: as long as the state `Acquire` waits at most, but for a day.
+pub const APPROVAL_SECONDS: RangeInclusive<u32> = 60..=7 * 24 * 3600;
+/// How long an approval is waited for where the file says nothing.
+pub const DEFAULT_APPROVAL_SECONDS: u32 = 24 * 3600;
+/// Windows of an environment.
+pub const MAX_WINDOWS: usize = 20;
 /// ECS allows ten containers in a task (Amazon ECS Developer Guide, "Amazon ECS service quotas").
 pub const MAX_IMAGES: usize = 10;
 /// Checks of one environment.

@@ -8,6 +8,7 @@ mod checks;
 mod environment;
 mod expression;
 mod filter;
+mod gates;
 mod jobs;
 mod keys;
 pub mod limits;

@@ -181,6 +181,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {
+        match node.value {
+            Value::Bool(value) => Some(value),
+            _ => self.wrong_type(node, key, "true or false"),
+        }
+    }
+
     /// A duration such as `20m`, in whole seconds.
     pub(super) fn seconds(&mut self, node: &Node, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let text = match &node.value {
@@ -230,7 +238,7 @@ impl<'a> Reader<'a> {
     fn wrong_type_of<T>(&mut self, node: &Node, subject: &str, expected: &str) -> Option<T> {
         let found = match &node.value {
             Value::Null => "nothing",
-            Value::Bool => "true or false",
+            Value::Bool(_) => "true or false",
             Value::Integer(_) | Value::Fraction => "a number",
             Value::Text(_) | Value::LongText => "text",
             Value::List(_) => "a list",

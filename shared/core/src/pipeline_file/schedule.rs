@@ -7,10 +7,11 @@
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{self, Words};
+use crate::gate::zone;
 
 const UTC: &str = "UTC";
 const MINUTE: i64 = 60;
@@ -103,11 +104,6 @@ fn next_of(cron: &Cron, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> 
         }
     }
     None
-}
-
-/// The zone of an IANA name, from the database that is compiled in: no machine's own files count.
-fn zone(name: &str) -> Option<TimeZone> {
-    TimeZoneDatabase::bundled().get(name).ok()
 }
 
 fn rule(expression: &str) -> Result<Rule, String> {

@@ -49,7 +49,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) enum Value {
     Null,
-    Bool,
+    Bool(bool),
     Integer(i128),
     /// `1.5`, `1e3`, `.nan`: no key takes one, so its value is of no interest.
     Fraction,
@@ -124,8 +124,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Bool)
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::transition::{IllegalTransition, contradicts, too_early};
+use crate::approval::{ApprovalRequest, ApprovalState, Consent, Refusal};
 use crate::fact::{
     Baseline, Cause, CheckResult, DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner,
     Rollout,
@@ -17,6 +18,12 @@ use crate::ids::{EnvironmentName, Fence};
 pub struct EnvironmentState {
     /// Which environment.
     pub name: EnvironmentName,
+    /// What people were asked and have said, where they must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalState>,
+    /// Why it may not be taken yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
     /// The fence, once the lock is ours.
     pub fence: Option<Fence>,
     /// What the deploy does, once it is prepared.
@@ -53,6 +60,8 @@ impl EnvironmentState {
     pub(super) fn new(name: EnvironmentName) -> Self {
         Self {
             name,
+            approval: None,
+            blocked: None,
             fence: None,
             rollout: None,
             deployment: None,
@@ -113,7 +122,24 @@ impl EnvironmentState {
     /// Folds a fact about this environment; gives the cause of failure it tells of, if any.
     pub(super) fn fold(&mut self, fact: &Fact) -> Result<Option<Cause>, IllegalTransition> {
         match fact {
-            Fact::LockTaken { fence, .. } => set_once(&mut self.fence, fence, "lock_taken").map(|()| None),
+            Fact::ApprovalAsked { request, .. } => self.fold_asked(request).map(|()| None),
+            Fact::Approved { digest, consent, .. } => self.fold_approved(digest, consent).map(|()| None),
+            Fact::ApprovalRefused { refusal, .. } => self.fold_refused(refusal).map(Some),
+            Fact::Blocked { why, .. } => {
+                if self.fence.is_some() {
+                    return Err(contradicts("blocked", "the run has taken the environment"));
+                }
+                self.blocked = Some(why.clone());
+                Ok(None)
+            }
+            Fact::LockTaken { fence, .. } => {
+                if self.approval.as_ref().is_some_and(|approval| !approval.is_granted()) {
+                    return Err(too_early("lock_taken", "enough people must have consented"));
+                }
+                set_once(&mut self.fence, fence, "lock_taken")?;
+                self.blocked = None;
+                Ok(None)
+            }
             Fact::DeployPrepared { rollout, .. } => {
                 if self.fence != Some(rollout.fence) {
                     return Err(too_early("deploy_prepared", "the lock must be held under the same fence"));
@@ -154,6 +180,48 @@ impl EnvironmentState {
             }
             _ => Ok(None),
         }
+    }
+
+    fn fold_asked(&mut self, request: &ApprovalRequest) -> Result<(), IllegalTransition> {
+        match &self.approval {
+            None if self.fence.is_some() => {
+                Err(contradicts("approval_asked", "the run has taken the environment"))
+            }
+            None => {
+                self.approval =
+                    Some(ApprovalState { request: request.clone(), given: Vec::new(), refusal: None });
+                Ok(())
+            }
+            // Asked again after a crash: the first request counts, with its deadline.
+            Some(known) if known.request.digest == request.digest => Ok(()),
+            Some(_) => Err(contradicts("approval_asked", "it was asked for other images")),
+        }
+    }
+
+    fn fold_approved(&mut self, digest: &str, consent: &Consent) -> Result<(), IllegalTransition> {
+        let asked = self.approval.as_mut().ok_or_else(|| too_early("approved", "nobody was asked"))?;
+        if asked.request.digest != digest {
+            return Err(contradicts("approved", "consent was asked for other images"));
+        }
+        // One person is one consent, however often they say so.
+        if asked.given.iter().any(|given| given.by == consent.by) {
+            return Ok(());
+        }
+        if let Some(refusal) = &asked.refusal {
+            return Err(contradicts("approved", crate::messages::refused(refusal)));
+        }
+        asked.given.push(consent.clone());
+        Ok(())
+    }
+
+    fn fold_refused(&mut self, refusal: &Refusal) -> Result<Cause, IllegalTransition> {
+        let missing = || too_early("approval_refused", "nobody was asked");
+        let asked = self.approval.as_mut().ok_or_else(missing)?;
+        if asked.is_granted() {
+            return Err(contradicts("approval_refused", "enough people have consented"));
+        }
+        set_once(&mut asked.refusal, refusal, "approval_refused")?;
+        Ok(crate::messages::not_approved(&self.name, refusal))
     }
 
     fn fold_deploy_ended(

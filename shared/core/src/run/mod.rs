@@ -151,6 +151,12 @@ impl Run {
         if self.superseded_by.is_some() && self.cause.is_none() {
             return Some(Status::Superseded);
         }
+        let is_refused = |state: &EnvironmentState| {
+            state.approval.as_ref().is_some_and(|approval| approval.refusal.is_some())
+        };
+        if self.environments.iter().any(is_refused) {
+            return Some(Status::Rejected);
+        }
         let failed_job = self.jobs.iter().any(|job| job.is_settled() && !job.has_succeeded());
         if failed_job || self.cause.is_some() || self.environments.iter().any(EnvironmentState::has_failed) {
             return Some(Status::Failed);
@@ -241,7 +247,18 @@ impl Run {
             }
             Fact::Finished { status } => self.fold_finished(*status),
             Fact::Superseded { environment, by } => self.fold_superseded(environment, *by),
-            Fact::LockTaken { environment, .. }
+            Fact::Approved { environment, .. } if self.superseded_by.is_some() => {
+                let by = self.superseded_by.map(|by| by.to_string()).unwrap_or_default();
+                Err(contradicts(
+                    "approved",
+                    format!("run {by} of a newer push asks for {environment} by now"),
+                ))
+            }
+            Fact::ApprovalAsked { environment, .. }
+            | Fact::Approved { environment, .. }
+            | Fact::ApprovalRefused { environment, .. }
+            | Fact::Blocked { environment, .. }
+            | Fact::LockTaken { environment, .. }
             | Fact::DeployPrepared { environment, .. }
             | Fact::DeployStarted { environment, .. }
             | Fact::DeployEnded { environment, .. }
@@ -264,7 +281,10 @@ impl Run {
         if self.status.is_terminal() || self.plan_digest.is_none() {
             return;
         }
-        self.status = if self.environments.iter().any(|environment| environment.fence.is_some()) {
+        let is_at = |environment: &EnvironmentState| {
+            environment.fence.is_some() || environment.approval.is_some() || environment.blocked.is_some()
+        };
+        self.status = if self.environments.iter().any(is_at) {
             Status::Deploying
         } else if self.jobs.iter().any(|state| state.job.stage == JobStage::Test && state.attempt > 0) {
             Status::Testing

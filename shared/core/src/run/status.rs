@@ -14,7 +14,7 @@ pub enum Status {
     Building,
     /// Test jobs run.
     Testing,
-    /// Environments are deployed, one at a time.
+    /// Environments are deployed, one at a time, or wait for consent or their time.
     Deploying,
     /// What was built is what serves, and it passed validation.
     Succeeded,
@@ -30,7 +30,7 @@ pub enum Status {
     Stopped,
     /// A newer push took its place.
     Superseded,
-    /// Its pipeline file is missing or wrong.
+    /// Its pipeline file is missing or wrong, or people did not consent to a deploy.
     Rejected,
     /// Nothing in the pipeline file asked for this push.
     Ignored,

@@ -3,30 +3,39 @@
 //! The record's version guards each change; the run that the record names as holder is told by callback,
 //! and told again by the sweep if the callback was lost.
 
-use super::{MAX_CONFLICTS, Settled, answer, load, record};
+use jiff::SignedDuration;
+
+use super::approval::supersede;
+use super::run::note_deployed;
+use super::{MAX_CONFLICTS, Settled, answer, load, record, state_of};
 use crate::contract::errors;
-use crate::environment::EnvironmentRecord;
+use crate::environment::{EnvironmentRecord, Freeze};
 use crate::fact::Fact;
+use crate::gate::opens_at;
 use crate::ids::{EnvironmentName, PipelineName, RunId};
-use crate::ports::{Answer, Callbacks, Clock, Environments, Fault, ReadRuns, Runs, Waits, Written};
+use crate::messages;
+use crate::ports::{Answer, Callbacks, Clock, Environments, Fault, Plans, ReadRuns, Runs, Waits, Written};
 use crate::run::Run;
+use crate::source::Trigger;
 use crate::wait::{Subject, Wait};
+
+/// How long a run may wait for its turn or an environment that others use.
+pub const LOCK_PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Takes the lock for a waiting run, or leaves it in the queue.
 pub async fn acquire<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
-    let (pipeline, environment, run) = lock_of(wait)?;
     ports.open(wait).await?;
-    update(ports, pipeline, environment, |record| record.acquire(run, ports.now())).await?;
     settle_lock(ports, wait).await
 }
 
-/// Answers a waiting run if the lock is its own by now.
+/// Answers a waiting run if the lock is its own by now. One that may not deploy at this time stands in
+/// nobody's way: it leaves the queue and asks again.
 pub async fn settle_lock<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
     let (pipeline, environment, id) = lock_of(wait)?;
     let run = load(ports, id).await?;
@@ -36,10 +45,14 @@ where
         ports.close(wait).await?;
         return Ok(Settled::Done);
     }
-    free_from_the_dead(ports, pipeline, environment, id).await?;
+    free_from_the_dead(ports, pipeline, environment, &run).await?;
+    let taken = run.environment(environment).is_some_and(|state| state.fence.is_some());
+    if !taken && let Some(why) = not_now(ports, &run, pipeline, environment).await? {
+        return hold(ports, wait, &run, why).await;
+    }
+    update(ports, pipeline, environment, |record| record.acquire(id, ports.now())).await?;
     let stored = ports.environment(pipeline, environment).await?;
     if let Some(holder) = stored.holder.as_ref().filter(|holder| holder.run == id) {
-        let taken = run.environment(environment).is_some_and(|state| state.fence.is_some());
         if let Some(by) = stored.newer_than(&run).filter(|_| !taken) {
             record(ports, id, Fact::Superseded { environment: environment.clone(), by }).await?;
             let why = format!("run {by} of a newer push serves already");
@@ -56,20 +69,84 @@ where
     Ok(Settled::Waiting)
 }
 
+/// Why a run may not take the environment at this time. A rollback by hand always may.
+async fn not_now<P: Plans + Environments + Clock>(
+    ports: &P,
+    run: &Run,
+    pipeline: &PipelineName,
+    environment: &EnvironmentName,
+) -> Answer<Option<String>> {
+    if matches!(run.source.trigger, Trigger::Rollback { .. }) {
+        return Ok(None);
+    }
+    if let Some(freeze) = ports.environment(pipeline, environment).await?.freeze {
+        return Ok(Some(messages::frozen(environment, &freeze)));
+    }
+    let plan = ports.plan(run.id).await?;
+    let windows =
+        plan.as_ref().and_then(|plan| plan.environment(environment)).map(|planned| &planned.windows);
+    let opens = windows.and_then(|windows| opens_at(windows, ports.now()));
+    Ok(opens.map(|opens| messages::outside_windows(environment, opens)))
+}
+
+/// Keeps a run waiting for a better time, which costs it no patience: the state's own timeout ends that.
+async fn hold<P>(ports: &P, wait: &Wait, run: &Run, why: String) -> Answer<Settled>
+where
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
+{
+    let (pipeline, environment, id) = lock_of(wait)?;
+    record(ports, id, Fact::Blocked { environment: environment.clone(), why }).await?;
+    release(ports, run, pipeline, environment).await?;
+    // Of the pushes of a branch only the newest waits: nobody wants the others one after another later on.
+    for older in update(ports, pipeline, environment, |record| record.ask(run)).await? {
+        supersede(ports, older, environment, id).await?;
+    }
+    let newer = ports.environment(pipeline, environment).await?.newer_asking(run);
+    if let Some(by) = newer {
+        supersede(ports, id, environment, by).await?;
+        return Ok(Settled::Done);
+    }
+    ports.open(&Wait { deadline: ports.now() + LOCK_PATIENCE, ..wait.clone() }).await?;
+    Ok(Settled::Waiting)
+}
+
+/// Lets an environment take no deploys, or says who has done so before.
+pub async fn freeze<P: Environments>(
+    ports: &P,
+    pipeline: &PipelineName,
+    environment: &EnvironmentName,
+    freeze: Freeze,
+) -> Answer<Freeze> {
+    let set = |record: &mut EnvironmentRecord| record.freeze.get_or_insert_with(|| freeze.clone()).clone();
+    update(ports, pipeline, environment, set).await
+}
+
+/// Lets an environment take deploys again; gives the freeze that is over. What waits goes on with the next
+/// sweep.
+pub async fn unfreeze<P: Environments>(
+    ports: &P,
+    pipeline: &PipelineName,
+    environment: &EnvironmentName,
+) -> Answer<Option<Freeze>> {
+    update(ports, pipeline, environment, |record| record.freeze.take()).await
+}
+
 /// A holder that is over and could not release (its workflow died) must not block the others.
 async fn free_from_the_dead<P>(
     ports: &P,
     pipeline: &PipelineName,
     environment: &EnvironmentName,
-    waiting: RunId,
+    waiting: &Run,
 ) -> Answer<()>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
     let holder = ports.environment(pipeline, environment).await?.holder;
-    let Some(holder) = holder.filter(|holder| holder.run != waiting) else { return Ok(()) };
+    let Some(holder) = holder.filter(|holder| holder.run != waiting.id) else { return Ok(()) };
     let run = load(ports, holder.run).await?;
-    if !run.status.is_terminal() || must_keep_lock(&run, environment) {
+    // Who rolls back by hand is the person that the lock was kept for.
+    let is_looked_at = matches!(waiting.source.trigger, Trigger::Rollback { .. });
+    if !run.status.is_terminal() || (must_keep_lock(&run, environment) && !is_looked_at) {
         return Ok(());
     }
     hand_over(ports, &run, pipeline, environment).await.map(drop)
@@ -91,10 +168,10 @@ pub async fn release<P>(
     environment: &EnvironmentName,
 ) -> Answer<()>
 where
-    P: Runs + Environments + Waits + Callbacks + Clock,
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
     if must_keep_lock(run, environment) {
-        return Ok(());
+        return note_deployed(ports, run, pipeline, state_of(run, environment)?).await;
     }
     let Some(next) = hand_over(ports, run, pipeline, environment).await? else { return Ok(()) };
     let subject = Subject::Lock { pipeline: pipeline.clone(), environment: environment.clone(), run: next };
@@ -107,14 +184,14 @@ where
 }
 
 /// Notes what serves and gives the lock up; gives who holds it now.
-async fn hand_over<P: Environments + Clock>(
+async fn hand_over<P: Plans + Environments + Clock>(
     ports: &P,
     run: &Run,
     pipeline: &PipelineName,
     environment: &EnvironmentName,
 ) -> Answer<Option<RunId>> {
     if let Some(state) = run.environment(environment) {
-        super::run::note_deployed(ports, run, pipeline, state).await?;
+        note_deployed(ports, run, pipeline, state).await?;
     }
     update(ports, pipeline, environment, |record| record.release(run.id, ports.now())).await
 }

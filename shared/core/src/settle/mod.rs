@@ -12,6 +12,7 @@ use crate::ports::{Answer, Callbacks, Called, Clock, Fault, Plans, ReadRuns, Run
 use crate::run::{Applied, EnvironmentState, IllegalTransition, Run};
 use crate::wait::Wait;
 
+mod approval;
 mod build;
 mod decide;
 mod lock;
@@ -23,9 +24,10 @@ mod schedule;
 mod service;
 mod turn;
 
+pub use approval::{approve, ask, reject, settle_approval};
 pub use build::settle_build;
 pub use decide::decide;
-pub use lock::{Unlocked, acquire, release, settle_lock, unlock};
+pub use lock::{LOCK_PATIENCE, Unlocked, acquire, freeze, release, settle_lock, unfreeze, unlock};
 pub use needs::{settle_needs, wake_dependents};
 pub use notice::tell;
 pub use reconcile::reconcile;

@@ -2,13 +2,14 @@
 
 use super::{load, lock, record, release, try_record};
 use crate::branch::{Branch, Inside};
-use crate::environment::Deployed;
-use crate::fact::{Cause, Fact};
+use crate::environment::{Deployed, Left};
+use crate::fact::{Cause, Fact, RollbackOutcome};
 use crate::ids::{PipelineName, RunId};
 use crate::ports::{
     Answer, BranchRecords, Callbacks, Clock, Environments, Fault, Hooks, Plans, Runs, StopBuilds, Waits,
 };
 use crate::run::{EnvironmentState, Run, Status};
+use crate::source::Trigger;
 
 /// Closes the run. `broken` tells of a failure outside of the run's own facts; it counts only where the
 /// facts explain nothing themselves.
@@ -54,28 +55,43 @@ async fn note_green<P: Hooks + BranchRecords + Clock>(
     pipeline: &PipelineName,
 ) -> Answer<()> {
     let (Status::Succeeded, Some(place)) = (run.status, run.place) else { return Ok(()) };
+    // A rollback is no push, and what it brings back was green before.
+    if matches!(run.source.trigger, Trigger::Rollback { .. }) {
+        return Ok(());
+    }
     let Some(hook) = ports.hook(run.source.provider, run.source.hook.as_str()).await? else { return Ok(()) };
     let green = Inside { run: run.id, place, commit: run.source.commit.clone() };
     let note = |branch: &mut Branch| branch.succeeded(pipeline, green.clone());
     super::update_branch(ports, &hook, &run.source.git_ref, note).await
 }
 
-/// Notes in the environment's record what serves now, as soon as it is proven.
-pub(super) async fn note_deployed<P: Environments + Clock>(
+/// Notes in the environment's record what serves now, as soon as it is proven; or that something else does.
+pub(super) async fn note_deployed<P: Plans + Environments + Clock>(
     ports: &P,
     run: &Run,
     pipeline: &PipelineName,
     environment: &EnvironmentState,
 ) -> Answer<()> {
-    let (true, Some(rollout), Some(fence)) = (environment.is_live(), &environment.rollout, environment.fence)
-    else {
-        return Ok(());
-    };
+    let (Some(rollout), Some(fence)) = (&environment.rollout, environment.fence) else { return Ok(()) };
+    let plan = ports.plan(run.id).await?;
+    let planned = plan.as_ref().and_then(|plan| plan.environment(&environment.name));
+    let irreversible = planned.is_some_and(|planned| planned.irreversible);
+    if !environment.is_live() {
+        let is_undone = environment.rollback_outcome().is_some_and(RollbackOutcome::is_undone);
+        let left = Left { run: run.id, irreversible };
+        return lock::update(ports, pipeline, &environment.name, |record| {
+            if record.is_held_under(run.id, fence) && environment.has_touched_service() && !is_undone {
+                record.left_broken(left.clone());
+            }
+        })
+        .await;
+    }
     let deployed = Deployed {
         run: run.id,
         git_ref: run.source.git_ref.clone(),
         commit: run.source.commit.clone(),
         place: run.place,
+        irreversible,
         task_definition: rollout.task_definition.clone(),
         images: rollout.images.clone(),
         at: ports.now(),

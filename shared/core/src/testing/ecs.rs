@@ -90,6 +90,7 @@ pub(super) struct Ecs {
     pub(super) services: Vec<FakeService>,
     pub(super) definitions: BTreeMap<String, BTreeMap<String, ImageDigestRef>>,
     behaviours: BTreeMap<String, Behaviour>,
+    pub(super) bases: BTreeMap<String, String>,
 }
 
 impl FakeService {
@@ -193,6 +194,11 @@ impl World {
                 service.completed.clear();
             }
         });
+    }
+
+    /// Which revision each registered one was made of.
+    pub fn bases(&self) -> BTreeMap<String, String> {
+        self.lock().ecs.bases.clone()
     }
 
     /// Says what the containers of an image do.

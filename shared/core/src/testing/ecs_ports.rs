@@ -46,7 +46,9 @@ impl MoveServices for World {
             let mut all =
                 known.ok_or_else(|| Fault::Permanent(format!("there is no task definition {base}")))?;
             all.extend(images.clone());
-            Ok(state.ecs.define("pushway", all))
+            let registered = state.ecs.define("pushway", all);
+            state.ecs.bases.insert(registered.clone(), base.to_owned());
+            Ok(registered)
         })
         .await
     }

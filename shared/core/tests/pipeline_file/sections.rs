@@ -1,5 +1,8 @@
 //! What a person reads after a mistake in a trigger, a job or an environment.
 
+use pushway_core::gate::{ApprovalRule, Window};
+use pushway_core::pipeline_file::parse;
+
 use super::{changed, problems};
 
 #[test]
@@ -79,17 +82,78 @@ fn two_environments_cannot_share_a_name() {
 
 #[test]
 fn keys_of_later_versions_say_so() {
-    insta::assert_snapshot!(problems(&changed("    on_failure: hold", "    approval: { required: 1 }\n    watch: { for: 5m }")), @r"
-    pushway.yml:36:5: `approval` is not supported by this version of Pushway; remove it
-    36 |     approval: { required: 1 }
-       |     ^
-    hint: without it this environment is deployed to without asking anyone
-
-    pushway.yml:37:5: `watch` is not supported by this version of Pushway; remove it
-    37 |     watch: { for: 5m }
+    insta::assert_snapshot!(problems(&changed("    on_failure: hold", "    watch: { for: 5m }")), @r"
+    pushway.yml:36:5: `watch` is not supported by this version of Pushway; remove it
+    36 |     watch: { for: 5m }
        |     ^
     hint: `validate` checks the environment once, right after the deploy
     ");
+}
+
+#[test]
+fn gates_of_an_environment_are_read() {
+    let gates = "    approval: { required: 2, timeout: 8h }\n    irreversible: true\n    windows:\n      \
+        - { days: \"Mon-Wed,fri\", from: \"09:00\", to: \"24:00\", timezone: Europe/Berlin }\n      \
+        - { days: sat-mon, from: \"00:00\", to: \"06:30\" }";
+    let file = parse("pushway.yml", &changed("    on_failure: hold", gates)).unwrap();
+    let environment = &file.plan.environments[0];
+    assert_eq!(environment.approval, Some(ApprovalRule { required: 2, timeout_seconds: 8 * 3600 }));
+    assert!(environment.irreversible);
+    let windows = [
+        Window { days: vec![1, 2, 3, 5], from: 540, to: 1440, timezone: "Europe/Berlin".into() },
+        Window { days: vec![1, 6, 7], from: 0, to: 390, timezone: "UTC".into() },
+    ];
+    assert_eq!(environment.windows, windows);
+    let other = &file.plan.environments[1];
+    assert!(other.approval.is_none() && other.windows.is_empty() && !other.irreversible);
+}
+
+#[test]
+fn gates_that_can_not_be_meant_are_refused() {
+    let gates = "    approval: { required: 0, timeout: 30d }\n    irreversible: 1\n    windows:\n      \
+        - { days: weekdays, from: \"9:00\", to: \"25:00\", timezone: Europe/Bonn }\n      \
+        - { days: mon, from: \"22:00\", to: \"06:00\" }";
+    insta::assert_snapshot!(problems(&changed("    on_failure: hold", gates)), @r#"
+    pushway.yml:36:27: `required` is 0
+    36 |     approval: { required: 0, timeout: 30d }
+       |                           ^
+    hint: give a number from 1 to 10
+
+    pushway.yml:36:39: `timeout` is not a duration: `30d`
+    36 |     approval: { required: 0, timeout: 30d }
+       |                                       ^
+    hint: write whole numbers with their units: 90s, 20m, 2h or 1h30m
+
+    pushway.yml:37:19: `irreversible` must be true or false, but here is a number
+    37 |     irreversible: 1
+       |                   ^
+    hint: write true or false here
+
+    pushway.yml:39:17: `weekdays` is not a list of days
+    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+       |                 ^
+    hint: write days of the week and ranges of them: `mon-fri`, or `mon,wed,sat-sun`
+
+    pushway.yml:39:33: `9:00` of `from` is not a time of the day
+    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+       |                                 ^
+    hint: write hours and minutes, from 00:00 to 24:00
+
+    pushway.yml:39:45: `25:00` of `to` is not a time of the day
+    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+       |                                             ^
+    hint: write hours and minutes, from 00:00 to 24:00
+
+    pushway.yml:39:64: there is no time zone `Europe/Bonn`
+    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+       |                                                                ^
+    hint: give its IANA name, such as Europe/Berlin or UTC
+
+    pushway.yml:40:9: the window ends at `06:00`, not after it begins at `22:00`
+    40 |       - { days: mon, from: "22:00", to: "06:00" }
+       |         ^
+    hint: write two windows for one that goes on over midnight: until 24:00, and from 00:00
+    "#);
 }
 
 #[test]

@@ -7,10 +7,8 @@ use crate::pipeline_file::problem::printable;
 pub(in crate::pipeline_file) type Later = &'static [(&'static str, &'static str)];
 
 /// See [`Later`].
-pub(in crate::pipeline_file) const LATER_ENVIRONMENT: Later = &[
-    ("approval", "without it this environment is deployed to without asking anyone"),
-    ("watch", "`validate` checks the environment once, right after the deploy"),
-];
+pub(in crate::pipeline_file) const LATER_ENVIRONMENT: Later =
+    &[("watch", "`validate` checks the environment once, right after the deploy")];
 /// See [`Later`].
 pub(in crate::pipeline_file) const LATER_TARGET: Later = &[
     ("lambda", "`ecs` is the only target"),
@@ -83,6 +81,27 @@ pub(in crate::pipeline_file) fn duplicate_environment(name: &str, first_line: u3
     Words::new(
         format!("the environment {} is already defined in line {first_line}", quoted(name)),
         "give each environment a name of its own",
+    )
+}
+
+pub(in crate::pipeline_file) fn bad_days(found: &str) -> Words {
+    Words::new(
+        format!("{} is not a list of days", quoted(found)),
+        "write days of the week and ranges of them: `mon-fri`, or `mon,wed,sat-sun`",
+    )
+}
+
+pub(in crate::pipeline_file) fn bad_time(key: &str, found: &str) -> Words {
+    Words::new(
+        format!("{} of {} is not a time of the day", quoted(found), quoted(key)),
+        "write hours and minutes, from 00:00 to 24:00",
+    )
+}
+
+pub(in crate::pipeline_file) fn window_never_open(from: &str, to: &str) -> Words {
+    Words::new(
+        format!("the window ends at {}, not after it begins at {}", quoted(to), quoted(from)),
+        "write two windows for one that goes on over midnight: until 24:00, and from 00:00",
     )
 }
 
