@@ -52,7 +52,8 @@ where
         + Clock
         + Random,
 {
-    let reply = match route(ports, &request).await {
+    // Boxed: it holds the states of every verb, and one of them runs.
+    let reply = match Box::pin(route(ports, &request)).await {
         Ok(reply) => reply,
         Err(problem) => problem.into(),
     };
