@@ -214,6 +214,35 @@ fn f27_a_frozen_environment_takes_the_newest_push_once_it_is_thawed_and_a_rollba
 }
 
 #[test]
+fn f27_two_pipelines_that_deploy_to_one_service_take_turns() {
+    let mut story = Story::new();
+    let other = PIPELINE.replace("pipeline: web", "pipeline: nightly").replace("staging", "live");
+    let commit = story.commit_with(&[(".pushway/a.yml", PIPELINE), (".pushway/b.yml", &other)]);
+    story.image_does(&commit, Behaviour::NeverStable);
+    story.push("main", &commit);
+    let mut seen = Vec::new();
+    while !story.world().all_over() {
+        story.sim.run_for(SignedDuration::from_secs(10));
+        let held =
+            story.world().environment_records().iter().filter(|record| record.holder.is_some()).count();
+        let moving = story
+            .world()
+            .runs()
+            .iter()
+            .filter(|run| run.environments[..].iter().any(|e| e.fence.is_some() && !run.status.is_terminal()))
+            .count();
+        assert!(moving <= 1, "{held} locks, {moving} runs at the service");
+        let why = |run: &Run| run.environments.first().and_then(|state| state.blocked.clone());
+        seen.extend(story.world().runs().iter().filter_map(why));
+    }
+    story.sim.run();
+    story.check();
+    assert!(seen.iter().any(|why| why.contains("deploys to service web for")), "{seen:?}");
+    let statuses: Vec<_> = story.world().runs().iter().map(|run| run.status).collect();
+    assert_eq!(statuses, [Status::RolledBack; 2], "neither is refused for the other");
+}
+
+#[test]
 fn outside_of_its_windows_an_environment_waits_for_the_next_one() {
     let mut story = Story::new();
     // The world begins on Monday 2026-09-21 at 14:13 UTC.

@@ -11,6 +11,7 @@ use crate::ids::{CommitSha, EnvironmentName, Fence, HookId, ImageDigestRef, Pipe
 use crate::messages;
 use crate::run::Run;
 use crate::source::{Provider, Source, Trigger};
+use crate::views::ServiceRef;
 
 /// What is known of an environment across runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +109,22 @@ impl Newest {
 
 /// How many earlier good versions are kept.
 const KEPT: usize = 20;
+
+/// Which environment's lock stands for a service: pipelines have environments of their own, yet may deploy to one
+/// service. It counts as long as that lock is held by that run, so nobody has to give it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceClaim {
+    /// The service.
+    pub service: ServiceRef,
+    /// How often it has been stored.
+    pub version: u64,
+    /// The run.
+    pub run: RunId,
+    /// Its pipeline.
+    pub pipeline: PipelineName,
+    /// The environment whose lock it holds.
+    pub environment: EnvironmentName,
+}
 
 /// How many refs are remembered: far more than are ever deployed to one environment side by side.
 const REMEMBERED_REFS: usize = 200;

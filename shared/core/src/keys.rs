@@ -4,7 +4,9 @@
 //! Shapes: `pk` names a thing, `sk` a part of it. Indexes serve lists only; see `docs/architecture.md`.
 
 use crate::ids::{DeliveryId, EnvironmentName, HookId, PipelineName, RefName, RunId};
+use crate::plan::Place;
 use crate::source::Provider;
+use crate::views::ServiceRef;
 use crate::wait::Subject;
 
 /// Partition and sort key of an item.
@@ -74,6 +76,13 @@ pub fn fact(id: RunId, seq: u64) -> Key {
 /// An environment's record.
 pub fn environment(pipeline: &PipelineName, name: &EnvironmentName) -> Key {
     meta(&["ENV", pipeline.as_str(), name.as_str()])
+}
+
+/// Which environment's lock stands for a service.
+pub fn service_claim(at: &ServiceRef) -> Key {
+    let Place { role, region, .. } = &at.place;
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    meta(&["SERVICE", &text(role), &text(region), &at.cluster, &at.service])
 }
 
 /// A hook.

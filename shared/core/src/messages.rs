@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::approval::Refusal;
-use crate::environment::{Deployed, Freeze};
+use crate::environment::{Deployed, Freeze, ServiceClaim};
 use crate::fact::{Cause, CheckResult, DeployFailureKind, JobId};
 use crate::ids::{EnvironmentName, RunId, VariableName};
 use crate::source::Source;
@@ -258,6 +258,12 @@ pub fn over_irreversible(undone: &[RunId]) -> String {
     format!(
         "what run {runs} did can't be undone (`irreversible` in its pipeline file), and the version before may not          work with it; if you are sure that it does, roll back with --accept-irreversible"
     )
+}
+
+/// Another pipeline deploys to the same service.
+pub fn service_in_use(claim: &ServiceClaim) -> String {
+    let ServiceClaim { service, run, pipeline, environment, .. } = claim;
+    format!("run {run} deploys to service {} for {environment} of {pipeline}", service.service)
 }
 
 /// The environment takes no deploys for now.

@@ -99,7 +99,7 @@ pub enum BuildStatus {
 }
 
 /// A service by name, and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ServiceRef {
     /// Account and region.
     pub place: Place,

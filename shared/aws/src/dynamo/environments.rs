@@ -1,9 +1,10 @@
 //! Environments: lock, queue, what serves.
 
-use pushway_core::environment::EnvironmentRecord;
+use pushway_core::environment::{EnvironmentRecord, ServiceClaim};
 use pushway_core::ids::{EnvironmentName, PipelineName};
 use pushway_core::keys;
 use pushway_core::ports::{Answer, Environments, Written};
+use pushway_core::views::ServiceRef;
 
 use super::item;
 use crate::Aws;
@@ -21,5 +22,14 @@ impl Environments for Aws {
     async fn put_environment(&self, record: &EnvironmentRecord) -> Answer<Written> {
         let item = item(keys::environment(&record.pipeline, &record.name), record)?;
         self.put_versioned(item, record.version).await
+    }
+
+    async fn service_claim(&self, at: &ServiceRef) -> Answer<Option<ServiceClaim>> {
+        self.thing(keys::service_claim(at)).await
+    }
+
+    async fn put_service_claim(&self, claim: &ServiceClaim) -> Answer<Written> {
+        let item = item(keys::service_claim(&claim.service), claim)?;
+        self.put_versioned(item, claim.version).await
     }
 }

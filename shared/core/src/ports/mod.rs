@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::contract::TaskToken;
 use crate::delivery::Carried;
-use crate::environment::EnvironmentRecord;
+use crate::environment::{EnvironmentRecord, ServiceClaim};
 use crate::fact::{Entry, LogPointer};
 use crate::ids::{
     CommitSha, DeliveryId, EnvironmentName, ImageDigestRef, PipelineName, RepositoryPath, RunId,
@@ -181,6 +181,10 @@ pub trait Environments: Sync {
     ) -> impl Future<Output = Answer<EnvironmentRecord>> + Send;
     /// Stores the record, if the stored version is still the one before it.
     fn put_environment(&self, record: &EnvironmentRecord) -> impl Future<Output = Answer<Written>> + Send;
+    /// Which environment's lock stands for a service; `None` where none ever did.
+    fn service_claim(&self, at: &ServiceRef) -> impl Future<Output = Answer<Option<ServiceClaim>>> + Send;
+    /// Stores the claim, if the stored version is still the one before it.
+    fn put_service_claim(&self, claim: &ServiceClaim) -> impl Future<Output = Answer<Written>> + Send;
 }
 
 /// Open waits: who waits for what, until when.

@@ -9,7 +9,7 @@ use super::approval::supersede;
 use super::run::note_deployed;
 use super::{MAX_CONFLICTS, Settled, answer, load, record, state_of};
 use crate::contract::errors;
-use crate::environment::{EnvironmentRecord, Freeze};
+use crate::environment::{EnvironmentRecord, Freeze, ServiceClaim};
 use crate::fact::Fact;
 use crate::gate::opens_at;
 use crate::ids::{EnvironmentName, PipelineName, RunId};
@@ -58,6 +58,14 @@ where
             let why = format!("run {by} of a newer push serves already");
             return answer(ports, wait, Some((errors::DEPLOY_FAILED, &why))).await;
         }
+        if !taken && let Some(other) = claim_service(ports, &run, pipeline, environment).await? {
+            let why = messages::service_in_use(&other);
+            record(ports, id, Fact::Blocked { environment: environment.clone(), why: why.clone() }).await?;
+            if ports.now() < wait.deadline {
+                return Ok(Settled::Waiting);
+            }
+            return answer(ports, wait, Some((errors::DEPLOY_FAILED, &why))).await;
+        }
         record(ports, id, Fact::LockTaken { environment: environment.clone(), fence: holder.fence }).await?;
         return answer(ports, wait, None).await;
     }
@@ -67,6 +75,37 @@ where
         return answer(ports, wait, Some((errors::DEPLOY_FAILED, why))).await;
     }
     Ok(Settled::Waiting)
+}
+
+/// Lets the environment's lock, which the run holds, stand for the service too; or gives who deploys there in
+/// another pipeline's name.
+async fn claim_service<P: Plans + Environments>(
+    ports: &P,
+    run: &Run,
+    pipeline: &PipelineName,
+    environment: &EnvironmentName,
+) -> Answer<Option<ServiceClaim>> {
+    let plan = ports.plan(run.id).await?;
+    let Some(planned) = plan.as_ref().and_then(|plan| plan.environment(environment)) else { return Ok(None) };
+    let service = planned.service();
+    for _ in 0..MAX_CONFLICTS {
+        let known = ports.service_claim(&service).await?;
+        let version = known.as_ref().map_or(0, |known| known.version) + 1;
+        if let Some(known) = known {
+            if known.run == run.id && known.environment == *environment {
+                return Ok(None);
+            }
+            if ports.environment(&known.pipeline, &known.environment).await?.is_held_by(known.run) {
+                return Ok(Some(known));
+            }
+        }
+        let (pipeline, environment) = (pipeline.clone(), environment.clone());
+        let claim = ServiceClaim { service: service.clone(), version, run: run.id, pipeline, environment };
+        if ports.put_service_claim(&claim).await? == Written::Stored {
+            return Ok(None);
+        }
+    }
+    Err(Fault::Retryable(format!("service {} is claimed by too many at once", service.service)))
 }
 
 /// Why a run may not take the environment at this time. A rollback by hand always may.

@@ -5,13 +5,13 @@
 //! Every call is numbered and written down, and any call can be made to fail, to lose its answer or to
 //! kill its caller. Nothing here decides anything for Pushway.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::Carried;
-use crate::environment::EnvironmentRecord;
+use crate::environment::{EnvironmentRecord, ServiceClaim};
 use crate::fact::{Entry, LogPointer};
 use crate::forge::PullRequestView;
 use crate::ids::{CommitSha, EnvironmentName, PipelineName, RefName, RepositoryPath, RunId};
@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::ports::{Clock, HeadView, Probed, Random, RecordedDelivery};
 use crate::run::Run;
 use crate::source::{Hook, Provider};
+use crate::views::ServiceRef;
 use crate::wait::Wait;
 
 mod branches;
@@ -56,6 +57,7 @@ struct State {
     histories: BTreeMap<RunId, Vec<Carried>>,
     hooks: BTreeMap<(&'static str, String), Hook>,
     environments: BTreeMap<(PipelineName, EnvironmentName), EnvironmentRecord>,
+    service_claims: HashMap<ServiceRef, ServiceClaim>,
     waits: Vec<Wait>,
     secrets: BTreeMap<String, String>,
     old_secrets: BTreeMap<String, String>,
@@ -104,6 +106,7 @@ impl World {
             histories: BTreeMap::new(),
             hooks: BTreeMap::new(),
             environments: BTreeMap::new(),
+            service_claims: HashMap::new(),
             waits: Vec::new(),
             secrets: BTreeMap::new(),
             old_secrets: BTreeMap::new(),

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::World;
-use crate::environment::EnvironmentRecord;
+use crate::environment::{EnvironmentRecord, ServiceClaim};
 use crate::fact::Entry;
 use crate::ids::{CommitSha, DeliveryId, EnvironmentName, PipelineName, RunId};
 use crate::keys;
@@ -18,6 +18,7 @@ use crate::ports::{
 use crate::run::{Run, Status};
 use crate::source::{Hook, Provider};
 use crate::summary::RunSummary;
+use crate::views::ServiceRef;
 use crate::wait::{SWEEP_PATIENCE, Subject, Wait};
 
 impl ReadRuns for World {
@@ -146,6 +147,25 @@ impl Environments for World {
                 return Ok(Written::Conflict);
             }
             state.environments.insert(key, record.clone());
+            Ok(Written::Stored)
+        })
+        .await
+    }
+
+    async fn service_claim(&self, at: &ServiceRef) -> Answer<Option<ServiceClaim>> {
+        self.call("service_claim", &at.service, |state| Ok(state.service_claims.get(at).cloned())).await
+    }
+
+    async fn put_service_claim(&self, claim: &ServiceClaim) -> Answer<Written> {
+        self.call("put_service_claim", &claim.service.service, |state| {
+            let stored = state.service_claims.get(&claim.service);
+            if stored == Some(claim) {
+                return Ok(Written::Stored);
+            }
+            if stored.map_or(0, |stored| stored.version) + 1 != claim.version {
+                return Ok(Written::Conflict);
+            }
+            state.service_claims.insert(claim.service.clone(), claim.clone());
             Ok(Written::Stored)
         })
         .await
