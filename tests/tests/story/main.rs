@@ -1,8 +1,10 @@
-//! The end-to-end story, on the emulator with IAM enforced: the demo as a user runs it, and then the bad
-//! input that a user makes. Real pushes, real functions, real containers.
+//! The end-to-end story, on the emulator with IAM enforced: the demo as a user runs it, then the bad input that a
+//! user makes, then what people do with their deploys. Real pushes, real functions, real containers.
 //!
 //! One test, because it is one installation: the demo brings it up, the rest uses it, the end takes it down.
 //! `cargo xtask test` builds the programs that it uses.
+
+mod deploys;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -84,6 +86,8 @@ fn pushes_become_verified_deployments_or_honest_failures() {
     let run = repository.push("a good version");
     assert_eq!(run["status"], "succeeded", "{run:#}");
     assert!(listed().len() > before.len());
+
+    deploys::story(&repository);
 }
 
 /// The installation that the demo has left running; taken down in the end, whatever happens.
@@ -174,6 +178,11 @@ struct Repository {
 impl Repository {
     /// Commits everything, pushes, waits for the run to end and gives it.
     fn push(&self, message: &str) -> Value {
+        ended(&self.begin(message))
+    }
+
+    /// Commits everything and pushes; gives the run's id.
+    fn begin(&self, message: &str) -> String {
         self.git(&["add", "--all"]);
         let author = ["-c", "user.name=Story", "-c", "user.email=story@pushway.invalid"];
         self.git(&[&author[..], &["commit", "--quiet", "--allow-empty", "--message", message]].concat());
@@ -181,13 +190,7 @@ impl Repository {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the push of {message:?} failed: {told}");
         let run = told.split("Pushway: run ").nth(1).and_then(|rest| rest.split(' ').next());
-        let run = run.unwrap_or_else(|| panic!("the push of {message:?} started no run: {told}")).to_owned();
-        // Follows the run to its end; its exit code is the run's, which is for the caller to judge.
-        pushway(&["run", "watch", &run]);
-        let shown = pushway(&["run", "show", &run, "--json"]);
-        let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
-        assert_eq!(shown["over"], true, "{message:?} does not end: {shown:#}");
-        shown
+        run.unwrap_or_else(|| panic!("the push of {message:?} started no run: {told}")).to_owned()
     }
 
     fn edit(&self, file: &str, old: &str, new: &str) {
@@ -205,6 +208,20 @@ impl Repository {
         assert!(output.status.success(), "git {args:?} failed: {told}");
         told
     }
+}
+
+/// Follows a run to its end and gives it.
+fn ended(run: &str) -> Value {
+    // The exit code is the run's, which is for the caller to judge.
+    pushway(&["run", "watch", run]);
+    let shown = shown(run);
+    assert_eq!(shown["over"], true, "run {run} does not end: {shown:#}");
+    shown
+}
+
+/// A run as it is.
+fn shown(run: &str) -> Value {
+    serde_json::from_str(&output(&["run", "show", run, "--json"])).expect("JSON")
 }
 
 fn pushway(args: &[&str]) -> Output {
