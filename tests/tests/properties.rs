@@ -20,7 +20,9 @@ use pushway_core::rollout::{
 use pushway_core::run::{Applied, DeployVerdict, Run, Status};
 use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner};
 use pushway_core::views::{RolloutState, RolloutView, ServiceView};
+use pushway_tests::sim::people;
 use pushway_tests::sim::story::{PIPELINE, Story, old_image, parse};
+use serde_json::json;
 
 /// A played run: its journal and what it came to.
 #[derive(Debug)]
@@ -43,6 +45,25 @@ fn image(behaviour: Behaviour) -> Played {
         story.image_does(&commit, behaviour);
         commit
     })
+}
+
+/// A run that asks two people, who say this.
+fn asked(answers: [(&str, &str); 2]) -> Played {
+    let mut story = Story::new();
+    let pipeline = format!("{PIPELINE}    approval: {{ required: 2 }}\n");
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    let id = story.push("main", &commit);
+    story.sim.run_until(|world| world.runs()[0].environments.iter().any(|state| state.approval.is_some()));
+    let request = story.run(id).environments[0].approval.clone().expect("it asks").request;
+    for (name, verb) in answers {
+        let body = match verb {
+            "approve" => json!({ "digest": request.digest }),
+            _ => json!({ "reason": "not today" }),
+        };
+        people::post(&story.world(), name, &format!("/v1/runs/{id}/environments/staging/{verb}"), &body);
+    }
+    story.sim.run();
+    Played { id, journal: story.world().stored_journal(id), status: story.run(id).status }
 }
 
 /// One run of each kind.
@@ -75,6 +96,8 @@ static PLAYED: LazyLock<Vec<Played>> = LazyLock::new(|| {
             story.commit_with(&[("pushway.yml", &PIPELINE.replace("20m,", "20m, retries: 1,"))])
         }),
         played(|story| story.commit_with(&[("pushway.yml", "version: 2\n")])),
+        asked([("ada", "approve"), ("bob", "approve")]),
+        asked([("ada", "approve"), ("bob", "reject")]),
     ]
 });
 
@@ -384,6 +407,8 @@ fn the_played_runs_are_of_every_kind() {
             Status::RollbackFailed,
             Status::RolledBack,
             Status::Failed,
+            Status::Succeeded,
+            Status::Rejected,
             Status::Succeeded,
             Status::Rejected,
         ]

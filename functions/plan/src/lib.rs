@@ -165,6 +165,7 @@ fn planned(plan: &Plan, place: u64, rule: String) -> Fact {
         plan_digest: plan.digest(),
         jobs: jobs(plan).map(|(stage, job)| JobId { stage, name: job.name.clone() }).collect(),
         environments: plan.environments.iter().map(|environment| environment.name.clone()).collect(),
+        approvals: plan.asking().map(|environment| environment.name.clone()).collect(),
         place: Some(place),
         rule: Some(rule),
     }

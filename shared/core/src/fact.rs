@@ -58,6 +58,9 @@ pub enum Fact {
         jobs: Vec<JobId>,
         /// The environments, in the order of their deploys.
         environments: Vec<EnvironmentName>,
+        /// Those of them that people must consent to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<EnvironmentName>,
         /// The push's place among those of its ref.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<u64>,

@@ -342,6 +342,11 @@ impl Plan {
         self.jobs(stage).iter().find(|job| job.name == *name)
     }
 
+    /// The environments that people must consent to.
+    pub fn asking(&self) -> impl Iterator<Item = &EnvironmentPlan> {
+        self.environments.iter().filter(|environment| environment.approval.is_some())
+    }
+
     /// The environment of this name.
     pub fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentPlan> {
         self.environments.iter().find(|environment| environment.name == *name)

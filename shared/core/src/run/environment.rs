@@ -18,6 +18,9 @@ use crate::ids::{EnvironmentName, Fence};
 pub struct EnvironmentState {
     /// Which environment.
     pub name: EnvironmentName,
+    /// Whether people must consent to a deploy here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_approval: bool,
     /// What people were asked and have said, where they must be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalState>,
@@ -57,9 +60,10 @@ pub struct RollbackState {
 }
 
 impl EnvironmentState {
-    pub(super) fn new(name: EnvironmentName) -> Self {
+    pub(super) fn new(name: EnvironmentName, needs_approval: bool) -> Self {
         Self {
             name,
+            needs_approval,
             approval: None,
             blocked: None,
             fence: None,
@@ -133,7 +137,8 @@ impl EnvironmentState {
                 Ok(None)
             }
             Fact::LockTaken { fence, .. } => {
-                if self.approval.as_ref().is_some_and(|approval| !approval.is_granted()) {
+                let is_granted = self.approval.as_ref().is_some_and(ApprovalState::is_granted);
+                if (self.needs_approval || self.approval.is_some()) && !is_granted {
                     return Err(too_early("lock_taken", "enough people must have consented"));
                 }
                 set_once(&mut self.fence, fence, "lock_taken")?;

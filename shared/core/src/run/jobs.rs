@@ -56,6 +56,7 @@ impl Run {
         plan_digest: &str,
         jobs: &[JobId],
         environments: &[EnvironmentName],
+        approvals: &[EnvironmentName],
     ) -> Result<(), IllegalTransition> {
         if let Some(pinned) = &self.plan_digest {
             return if pinned == plan_digest {
@@ -70,7 +71,8 @@ impl Run {
         let waiting =
             |job: &JobId| JobState { job: job.clone(), attempt: 0, build: None, started_at: None, end: None };
         self.jobs = jobs.iter().map(waiting).collect();
-        self.environments = environments.iter().cloned().map(EnvironmentState::new).collect();
+        let state = |name: &EnvironmentName| EnvironmentState::new(name.clone(), approvals.contains(name));
+        self.environments = environments.iter().map(state).collect();
         Ok(())
     }
 

@@ -227,8 +227,8 @@ impl Run {
                 self.cause.get_or_insert_with(|| cause.clone());
                 self.status = Status::Rejected;
             }),
-            Fact::Planned { pipeline, plan_digest, jobs, environments, place, rule } => {
-                self.fold_planned(pipeline, plan_digest, jobs, environments)?;
+            Fact::Planned { pipeline, plan_digest, jobs, environments, approvals, place, rule } => {
+                self.fold_planned(pipeline, plan_digest, jobs, environments, approvals)?;
                 if self.place.is_none() {
                     (self.place, self.started_by) = (*place, rule.clone());
                 }
