@@ -92,6 +92,33 @@ fn functions_say_their_limits_and_where_they_log() {
     }
 }
 
+#[test]
+fn f31_whoever_closes_a_run_that_needs_people_raises_the_alarm() {
+    let template = template();
+    let alarm = &template["Resources"]["PeopleNeededAlarm"]["Properties"];
+    let mut listened = BTreeSet::new();
+    for (id, filter) in resources(&template, "AWS::Logs::MetricFilter") {
+        let pattern = filter["FilterPattern"].as_str().unwrap();
+        let words = pattern.split('"').nth(1).unwrap_or_else(|| panic!("{id} listens for no words"));
+        let name =
+            filter["LogGroupName"]["Ref"].as_str().unwrap().trim_end_matches("LogGroup").to_lowercase();
+        assert!(
+            sources(&format!("functions/{name}/src")).contains(&format!("{words:?}")),
+            "{name} never says {words:?}"
+        );
+        let metric = &filter["MetricTransformations"][0];
+        assert_eq!(
+            (&metric["MetricNamespace"], &metric["MetricName"]),
+            (&alarm["Namespace"], &alarm["MetricName"]),
+            "{id}"
+        );
+        listened.insert(name);
+    }
+    let closing = |name: &String| sources(&format!("functions/{name}/src")).contains("finish(ports, ");
+    let closing: BTreeSet<String> = entries("functions").into_iter().filter(closing).collect();
+    assert_eq!(listened, closing);
+}
+
 /// Environment variables of a function, the global ones included.
 fn variables(template: &Value, function: &Value) -> BTreeSet<String> {
     let of = |function: &Value| -> Vec<String> {

@@ -202,7 +202,11 @@ async fn close<P>(ports: &P, id: RunId, reason: &str) -> Answer<bool>
 where
     P: Runs + Plans + Hooks + BranchRecords + Environments + Waits + StopBuilds + Callbacks + Clock,
 {
-    finish(ports, id, Some(messages::execution_lost(reason))).await?;
+    let run = finish(ports, id, Some(messages::execution_lost(reason))).await?;
+    if run.status.needs_people() {
+        // An alarm of the installation listens for these words.
+        tracing::error!(run_id = %run.id, status = %run.status, "people are needed");
+    }
     tracing::warn!(run_id = %id, reason, "run closed for its lost execution");
     Ok(true)
 }

@@ -42,6 +42,11 @@ impl Status {
         !matches!(self, Self::Pending | Self::Planning | Self::Building | Self::Testing | Self::Deploying)
     }
 
+    /// Whether people must look at a service now: it may be broken, and nothing good could be brought back.
+    pub fn needs_people(self) -> bool {
+        matches!(self, Self::RollbackFailed | Self::FailedNoBaseline)
+    }
+
     /// The name in APIs and tables.
     pub fn as_str(self) -> &'static str {
         match self {
