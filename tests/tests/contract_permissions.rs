@@ -49,6 +49,7 @@ const PORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Overdue", &["dynamodb:GetItem", "dynamodb:Query"]),
+    ("PipelineClaims", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Plans", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Probes", &[]),
     // A private repository's forge takes the hook's token.

@@ -9,15 +9,16 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use pushway_core::contract::{EnvironmentTask, LockInput};
+use pushway_core::contract::{EnvironmentTask, LockInput, RunInput};
 use pushway_core::fact::{Cause, DeployFailure, DeployFailureKind, Fact, JobEnd, JobId, JobStage};
 use pushway_core::ids::RunId;
 use pushway_core::ports::{Clock as _, Environments as _};
 use pushway_core::run::{JobState, Status};
 use pushway_core::settle::record;
+use pushway_core::source::{Hook, Provider};
 use pushway_core::testing::{Behaviour, BuildScript, World};
 use pushway_core::wait::{Subject, Wait, Work};
-use pushway_tests::sim::story::{PIPELINE, Story, parse};
+use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, hook, parse, push_body};
 use pushway_tests::sim::{Events, block_on};
 use serde_json::{Value, json};
 
@@ -295,5 +296,39 @@ proptest! {
         let rollout = run.environments[0].rollout.as_ref().expect("it is prepared");
         let service = story.service();
         prop_assert_eq!(service.primary_definition(), Some(rollout.task_definition.as_str()));
+    }
+
+    #[test]
+    fn of_repositories_that_claim_a_pipelines_name_at_once_one_has_it(
+        schedule in schedules(), was_given_up in any::<bool>(),
+    ) {
+        let mut story = Story::new();
+        let world = story.world();
+        if was_given_up {
+            story.play();
+            world.remove_hook(Provider::Github, "web");
+        }
+        let ids = ["a", "b", "c"].map(|name| {
+            let (id, repository) = (parse(name), format!("acme/{name}"));
+            world.add_hook(Hook { id, repository, repository_id: None, ..hook() });
+            let commit = story.commit();
+            let mut body = push_body("main", &commit);
+            body["repository"] = json!({ "id": 43, "full_name": format!("acme/{name}") });
+            let mut post = Post::github("push", name, &body.to_string(), SECRET);
+            post.hook = name.into();
+            story.send(&post).expect("it is taken").run()
+        });
+        let racers = ids.map(|run_id| -> Racer<'_> {
+            let world = &world;
+            Box::pin(async move {
+                plan::handle(world.as_ref(), RunInput { run_id }).await.expect("it plans");
+            })
+        });
+        race(&world, racers.into(), &schedule);
+        let planned = ids.iter().filter(|id| story.run(**id).plan_digest.is_some()).count();
+        let rejected = ids.iter().filter(|id| story.run(**id).status == Status::Rejected).count();
+        prop_assert_eq!((planned, rejected), (1, 2));
+        story.sim.run();
+        story.check();
     }
 }

@@ -2,12 +2,13 @@
 
 use jiff::SignedDuration;
 use pushway_core::forge::HookHealth;
+use pushway_core::ids::RunId;
 use pushway_core::ports::HeadView;
 use pushway_core::run::Status;
-use pushway_core::source::{Hook, Trigger};
+use pushway_core::source::{Hook, Provider, Trigger};
 use pushway_core::testing::{Injected, digest_of};
 use pushway_tests::sim::invoke;
-use pushway_tests::sim::story::{PIPELINE, Story, hook, parse};
+use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, hook, parse, push_body};
 use serde_json::json;
 
 #[test]
@@ -39,6 +40,74 @@ fn two_files_that_name_one_pipeline_are_refused_together_and_neither_runs() {
     assert_eq!(story.world().builds().len(), 0);
     let cause = story.run(run).cause.unwrap();
     assert!(format!("{cause:?}").contains(".pushway/web.yml"), "{cause:?}");
+}
+
+/// Another repository, `acme/shop`, connected as `shop`.
+fn shop() -> Hook {
+    let (id, repository) = (parse("shop"), "acme/shop".to_owned());
+    Hook { id, repository, repository_id: Some(parse("43")), ..hook() }
+}
+
+/// Pushes to main of `acme/shop` a commit with the usual files.
+fn push_to_shop(story: &mut Story) -> RunId {
+    let commit = story.commit();
+    let mut body = push_body("main", &commit);
+    body["repository"] = json!({ "id": 43, "full_name": "acme/shop" });
+    let mut post = Post::github("push", &format!("shop-{commit}"), &body.to_string(), SECRET);
+    post.hook = "shop".into();
+    story.send(&post).unwrap().run()
+}
+
+#[test]
+fn a_pipelines_name_is_one_repositorys_until_that_is_disconnected() {
+    let mut story = Story::new();
+    story.world().add_hook(shop());
+    let run = story.play();
+    assert_eq!(run.status, Status::Succeeded);
+    let refused = push_to_shop(&mut story);
+    story.sim.run();
+    story.check();
+    let refused = story.run(refused);
+    assert_eq!((refused.status, refused.pipeline), (Status::Rejected, None));
+    let cause = refused.cause.unwrap();
+    assert!(cause.summary.contains("the pipeline name web belongs to acme/web on github"), "{cause:?}");
+    assert!(cause.advice.contains("disconnect acme/web on github"), "{cause:?}");
+    assert_eq!(story.serving(), [digest_of(&run.source.commit)]);
+
+    // Under another hook the repository has what it had; that one keeps the name when the first is gone.
+    story.world().add_hook(Hook { id: parse("again"), ..hook() });
+    let commit = story.commit();
+    let mut post = story.post_of("main", &commit);
+    post.hook = "again".into();
+    story.send(&post).unwrap();
+    story.sim.run();
+    story.world().remove_hook(Provider::Github, "web");
+    let refused = push_to_shop(&mut story);
+    story.sim.run();
+    assert_eq!(story.run(refused).status, Status::Rejected);
+
+    // A hook that connects something else by now holds nothing.
+    story.world().add_hook(Hook { id: parse("again"), repository: "acme/docs".into(), ..hook() });
+    let taken = push_to_shop(&mut story);
+    story.sim.run();
+    story.check();
+    assert_eq!(story.run(taken).status, Status::Succeeded);
+    story.world().add_hook(hook());
+    let late = story.play();
+    assert_eq!(late.status, Status::Rejected, "the name has passed on");
+    assert!(late.cause.unwrap().summary.contains("acme/shop on github"));
+}
+
+#[test]
+fn a_run_that_can_not_start_claims_no_name() {
+    let mut story = Story::new();
+    story.world().add_hook(shop());
+    let wrong = PIPELINE.replace("buildspec.yml", "absent.yml");
+    let commit = story.commit_with(&[("pushway.yml", &wrong)]);
+    assert_eq!(story.play_commit(&commit).status, Status::Rejected);
+    let run = push_to_shop(&mut story);
+    story.sim.run();
+    assert_eq!(story.run(run).status, Status::Succeeded);
 }
 
 #[test]

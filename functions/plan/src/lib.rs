@@ -12,16 +12,16 @@ mod subscribe;
 
 use files::{Judged, Verdict, judge, missing_buildspec};
 use pushway_core::contract::{Failure, PlanOutput, RunInput};
-use pushway_core::fact::{Fact, JobId, JobStage, bounded};
+use pushway_core::fact::{Cause, Fact, JobId, JobStage, bounded};
 use pushway_core::intake::{Taken, take_part};
 use pushway_core::messages;
 use pushway_core::plan::{Concurrency, JobPlan, Plan};
 use pushway_core::ports::{
-    Answer, BranchRecords, Clock, Deliveries, Differences, Fault, Heads, Hooks, Plans, PullRequests, Random,
-    RepositoryFiles, Runs, StartExecutions, SubscriptionRecords,
+    Answer, BranchRecords, Clock, Deliveries, Differences, Fault, Heads, Hooks, PipelineClaims, Plans,
+    PullRequests, Random, RepositoryFiles, Runs, StartExecutions, SubscriptionRecords,
 };
 use pushway_core::run::Run;
-use pushway_core::settle::{load, record};
+use pushway_core::settle::{claim_pipeline, load, record};
 use pushway_core::source::{Hook, Trigger};
 
 /// Plans a run.
@@ -36,6 +36,7 @@ where
         + Heads
         + PullRequests
         + SubscriptionRecords
+        + PipelineClaims
         + Deliveries
         + StartExecutions
         + Clock
@@ -83,7 +84,9 @@ where
     P: BranchRecords
         + RepositoryFiles
         + Differences
+        + Hooks
         + SubscriptionRecords
+        + PipelineClaims
         + Deliveries
         + StartExecutions
         + Clock
@@ -99,11 +102,23 @@ where
     }
     let chosen = choose(ports, run, place, judged).await?;
     if let Outcome::Plan(plan, _) = &chosen
-        && let Some(cause) = missing_buildspec(ports, run, hook, plan).await?
+        && let Some(cause) = hindrance(ports, run, hook, plan).await?
     {
         return Ok(Outcome::Over(Box::new(Fact::Rejected { cause })));
     }
     Ok(chosen)
+}
+
+/// What keeps a plan from being carried out. Its pipeline's name is claimed last: what can't run needs none.
+async fn hindrance<P>(ports: &P, run: &Run, hook: &Hook, plan: &Plan) -> Answer<Option<Cause>>
+where
+    P: RepositoryFiles + Hooks + PipelineClaims,
+{
+    if let Some(cause) = missing_buildspec(ports, run, hook, plan).await? {
+        return Ok(Some(cause));
+    }
+    let claimed = claim_pipeline(ports, hook, &plan.pipeline).await?;
+    Ok(claimed.err().map(|other| messages::pipeline_name_taken(&other)))
 }
 
 /// Why a run is not even looked at.

@@ -85,6 +85,11 @@ pub fn service_claim(at: &ServiceRef) -> Key {
     meta(&["SERVICE", &text(role), &text(region), &at.cluster, &at.service])
 }
 
+/// Who has a pipeline's name.
+pub fn pipeline_claim(pipeline: &PipelineName) -> Key {
+    meta(&["PIPELINE", pipeline.as_str()])
+}
+
 /// A hook.
 pub fn hook(provider: Provider, id: &str) -> Key {
     meta(&["HOOK", provider.as_str(), id])

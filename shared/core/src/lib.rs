@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod branch;
+pub mod claim;
 pub mod contract;
 pub mod delivery;
 pub mod environment;

@@ -350,6 +350,18 @@ pub fn too_many_pipeline_files(count: usize, max: usize) -> Cause {
     Cause::new("plan", summary, "put pipelines that belong together into one file")
 }
 
+/// Another connected repository has the pipeline's name.
+pub fn pipeline_name_taken(claim: &crate::claim::PipelineClaim) -> Cause {
+    let (pipeline, owner) = (&claim.pipeline, format!("{} on {}", claim.repository, claim.provider));
+    let summary = format!(
+        "the pipeline name {pipeline} belongs to {owner}; two repositories can't share one, since locks and records of environments go by it"
+    );
+    let advice = format!(
+        "choose another name for `pipeline` and push again, or disconnect {owner} if it is no longer in use"
+    );
+    Cause::new("plan", summary, advice)
+}
+
 /// The pipeline that a person asked for is not in the repository.
 pub fn no_such_pipeline(chosen: &crate::ids::PipelineName, known: &[String]) -> Cause {
     let summary = format!("no pipeline file names the pipeline {chosen}");

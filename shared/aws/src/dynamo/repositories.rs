@@ -1,13 +1,15 @@
-//! What is known of repositories: branches, reconciliations, subscriptions; and what was told of runs.
+//! What is known of repositories: branches, pipeline names, reconciliations, subscriptions; and what was told of runs.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use pushway_core::branch::Branch;
-use pushway_core::ids::{RefName, RunId};
+use pushway_core::claim::PipelineClaim;
+use pushway_core::ids::{PipelineName, RefName, RunId};
 use pushway_core::keys::{self, Key};
 use pushway_core::notice::Notice;
 use pushway_core::ports::{
-    Answer, BranchRecords, Fault, ListHooks, Notices, Reconciliations, SubscriptionRecords, Written,
+    Answer, BranchRecords, Fault, ListHooks, Notices, PipelineClaims, Reconciliations, SubscriptionRecords,
+    Written,
 };
 use pushway_core::reconcile::Reconciliation;
 use pushway_core::source::{Hook, Provider};
@@ -30,6 +32,17 @@ impl BranchRecords for Aws {
         let mut item = item(keys::branch(branch.provider, &branch.hook, &branch.git_ref), branch)?;
         indexed(&mut item, keys::touched_branches(branch.provider, &branch.hook), now);
         self.put_versioned(item, branch.version).await
+    }
+}
+
+impl PipelineClaims for Aws {
+    async fn pipeline_claim(&self, pipeline: &PipelineName) -> Answer<Option<PipelineClaim>> {
+        self.thing(keys::pipeline_claim(pipeline)).await
+    }
+
+    async fn put_pipeline_claim(&self, claim: &PipelineClaim) -> Answer<Written> {
+        let item = item(keys::pipeline_claim(&claim.pipeline), claim)?;
+        self.put_versioned(item, claim.version).await
     }
 }
 

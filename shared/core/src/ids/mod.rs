@@ -99,7 +99,7 @@ fn is_token(text: &str, max: usize) -> bool {
 }
 
 text_id!(
-    /// The name of a pipeline, unique in an installation.
+    /// The name of a pipeline; one repository's in an installation.
     PipelineName, "pipeline name", "use 1 to 63 lower-case letters, digits and inner hyphens", is_slug
 );
 text_id!(

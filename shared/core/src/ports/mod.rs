@@ -31,7 +31,7 @@ pub use forges::{
     CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, RepositoryFiles, Webhooks,
 };
 pub use repositories::{
-    Announcements, BranchRecords, ListHooks, Notices, Reconciliations, SubscriptionRecords,
+    Announcements, BranchRecords, ListHooks, Notices, PipelineClaims, Reconciliations, SubscriptionRecords,
 };
 
 /// Why a call to the outside did not work, by what the caller can do about it.

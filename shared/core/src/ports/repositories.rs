@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{Answer, Written};
 use crate::branch::Branch;
-use crate::ids::{RefName, RunId};
+use crate::claim::PipelineClaim;
+use crate::ids::{PipelineName, RefName, RunId};
 use crate::notice::{News, Notice};
 use crate::reconcile::Reconciliation;
 use crate::source::Hook;
@@ -24,6 +25,17 @@ pub trait BranchRecords: Sync {
     fn branch(&self, hook: &Hook, git_ref: &RefName) -> impl Future<Output = Answer<Branch>> + Send;
     /// Stores the record, if the stored version is still the one before it.
     fn put_branch(&self, branch: &Branch, now: Timestamp) -> impl Future<Output = Answer<Written>> + Send;
+}
+
+/// Pipeline names, each held by one repository.
+pub trait PipelineClaims: Sync {
+    /// Who has the name; `None` where nobody ever had.
+    fn pipeline_claim(
+        &self,
+        pipeline: &PipelineName,
+    ) -> impl Future<Output = Answer<Option<PipelineClaim>>> + Send;
+    /// Stores it, if the stored version is still the one before it.
+    fn put_pipeline_claim(&self, claim: &PipelineClaim) -> impl Future<Output = Answer<Written>> + Send;
 }
 
 /// Hooks and their forges' heads, compared by the sweep.

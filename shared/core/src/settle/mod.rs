@@ -14,6 +14,7 @@ use crate::wait::Wait;
 
 mod approval;
 mod build;
+mod claim;
 mod decide;
 mod lock;
 mod needs;
@@ -26,6 +27,7 @@ mod turn;
 
 pub use approval::{approve, ask, reject, settle_approval};
 pub use build::settle_build;
+pub use claim::claim_pipeline;
 pub use decide::decide;
 pub use lock::{LOCK_PATIENCE, Unlocked, acquire, freeze, release, settle_lock, unfreeze, unlock};
 pub use needs::{settle_needs, wake_dependents};

@@ -1,4 +1,4 @@
-//! Branches, reconciliations, subscriptions and notices in memory; what the forge shows of them.
+//! Branches, pipeline names, reconciliations, subscriptions and notices in memory; what the forge shows of them.
 //!
 //! Writes are conditional on versions as they are in `DynamoDB`.
 
@@ -8,12 +8,13 @@ use jiff::Timestamp;
 
 use super::{State, World};
 use crate::branch::Branch;
+use crate::claim::PipelineClaim;
 use crate::forge::{Branches, Changes, CommitStatus, HookHealth};
-use crate::ids::{CommitSha, RefName, RunId};
+use crate::ids::{CommitSha, PipelineName, RefName, RunId};
 use crate::notice::{News, Notice};
 use crate::ports::{
     Announcements, Answer, BranchRecords, CommitStatuses, Differences, Fault, ListBranches, ListHooks,
-    Notices, Reconciliations, SubscriptionRecords, Webhooks, Written,
+    Notices, PipelineClaims, Reconciliations, SubscriptionRecords, Webhooks, Written,
 };
 use crate::reconcile::Reconciliation;
 use crate::source::Hook;
@@ -25,6 +26,7 @@ type HookKey = (&'static str, String);
 #[derive(Debug, Default)]
 pub(super) struct Repositories {
     branches: BTreeMap<(HookKey, RefName), (Branch, Timestamp)>,
+    claims: BTreeMap<PipelineName, PipelineClaim>,
     reconciliations: BTreeMap<HookKey, Reconciliation>,
     subscriptions: BTreeMap<HookKey, Subscriptions>,
     notices: BTreeMap<RunId, Notice>,
@@ -76,6 +78,21 @@ impl BranchRecords for World {
             }
             branches.insert(key, (branch.clone(), now));
             Ok(Written::Stored)
+        })
+        .await
+    }
+}
+
+impl PipelineClaims for World {
+    async fn pipeline_claim(&self, pipeline: &PipelineName) -> Answer<Option<PipelineClaim>> {
+        self.call("pipeline_claim", pipeline, |state| Ok(state.repositories.claims.get(pipeline).cloned()))
+            .await
+    }
+
+    async fn put_pipeline_claim(&self, claim: &PipelineClaim) -> Answer<Written> {
+        self.call("put_pipeline_claim", &claim.pipeline, |state| {
+            let claims = &mut state.repositories.claims;
+            Ok(store(claims, claim.pipeline.clone(), claim, |claim| claim.version))
         })
         .await
     }
