@@ -15,6 +15,7 @@ use crate::ids::{CommitSha, DeliveryId, RefName, RepositoryId, RepositoryPath};
 use crate::pipeline_file::skip_marker;
 use crate::source::{Hook, Provider, PullRequest, Source, Trigger};
 
+mod alike;
 pub mod bitbucket;
 pub mod codecommit;
 pub mod ecr;
