@@ -6,6 +6,8 @@
 use std::fmt::Display;
 use std::task::Poll;
 
+use jiff::SignedDuration;
+
 use super::{State, World};
 use crate::ports::{Answer, Fault};
 
@@ -46,9 +48,19 @@ pub struct Call {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     calls: Vec<Call>,
+    delays: Vec<Delay>,
     rules: Vec<Rule>,
     died: bool,
     yields: bool,
+}
+
+/// The next calls of a verb are on their way for so long.
+#[derive(Debug)]
+struct Delay {
+    verb: &'static str,
+    left: u32,
+    time: SignedDuration,
+    then: Option<Injected>,
 }
 
 #[derive(Debug)]
@@ -77,6 +89,18 @@ impl World {
     /// Makes the next `times` calls of a verb go wrong.
     pub fn inject_on(&self, verb: &'static str, times: u32, what: Injected) {
         self.lock().faults.rules.push(Rule { when: When::Verb { verb, left: times }, what });
+    }
+
+    /// Lets the next `times` calls of a verb take so long, and go wrong then, if so: they have their effect
+    /// once the clock has moved on, whatever others have done meanwhile. Their callers wait until then.
+    pub fn slow_down(
+        &self,
+        verb: &'static str,
+        times: u32,
+        time: SignedDuration,
+        then: Option<Injected>,
+    ) {
+        self.lock().faults.delays.push(Delay { verb, left: times, time, then });
     }
 
     /// All calls so far.
@@ -111,14 +135,17 @@ impl World {
         about: impl Display + Send,
         act: impl FnOnce(&mut State) -> Answer<T> + Send,
     ) -> Answer<T> {
-        let mut gives_way = self.lock().faults.yields;
-        std::future::poll_fn(
-            |_| {
-                if std::mem::take(&mut gives_way) { Poll::Pending } else { Poll::Ready(()) }
-            },
-        )
+        let (mut gives_way, due) = {
+            let mut state = self.lock();
+            let delay = state.faults.delay(verb);
+            (state.faults.yields, delay.map(|(time, then)| (state.now + time, then)))
+        };
+        let is_on_its_way = || due.is_some_and(|(due, _)| self.lock().now < due);
+        std::future::poll_fn(|_| {
+            if std::mem::take(&mut gives_way) || is_on_its_way() { Poll::Pending } else { Poll::Ready(()) }
+        })
         .await;
-        let outcome = self.attempt(verb, &about, act);
+        let outcome = self.attempt(verb, &about, due.map(|(_, then)| then), act);
         match outcome {
             Outcome::Ready(answer) => answer,
             Outcome::Died => std::future::pending().await,
@@ -129,11 +156,12 @@ impl World {
         &self,
         verb: &'static str,
         about: &dyn Display,
+        decided: Option<Option<Injected>>,
         act: impl FnOnce(&mut State) -> Answer<T>,
     ) -> Outcome<T> {
         let mut state = self.lock();
         let number = state.faults.calls.len();
-        let injected = state.faults.injected(number, verb);
+        let injected = decided.unwrap_or_else(|| state.faults.injected(number, verb));
         let done = !matches!(
             injected,
             Some(Injected::Retryable | Injected::Permanent | Injected::DiesBefore | Injected::Limited(_))
@@ -165,6 +193,12 @@ impl World {
 }
 
 impl Faults {
+    fn delay(&mut self, verb: &str) -> Option<(SignedDuration, Option<Injected>)> {
+        let delay = self.delays.iter_mut().find(|delay| delay.verb == verb && delay.left > 0)?;
+        delay.left -= 1;
+        Some((delay.time, delay.then))
+    }
+
     fn injected(&mut self, number: usize, verb: &str) -> Option<Injected> {
         for rule in &mut self.rules {
             match &mut rule.when {
