@@ -6,13 +6,14 @@
 use anyhow::{Context as _, bail};
 use backon::{ExponentialBuilder, Retryable as _};
 use pushway_aws::account::{Account, ApiAnswer, ApiCall};
+use pushway_core::delivery::git_hook::is_private;
 use pushway_core::ports::Fault;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use crate::installation::{Laptop, is_private};
+use crate::installation::Laptop;
 
 /// How often an order is given at most while no answer comes.
 const MAX_TRIES: usize = 3;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use pushway_aws::Aws;
 use pushway_aws::account::Account;
+use pushway_core::delivery::git_hook::is_private;
 use pushway_core::ids::HookId;
 use pushway_core::ports::Hooks as _;
 use pushway_core::source::{Hook, Provider};
@@ -82,17 +83,6 @@ pub(crate) fn address(webhooks: &Url, hook: &Hook) -> anyhow::Result<Url> {
         .pop_if_empty()
         .extend([hook.provider.as_str(), hook.id.as_str()]);
     Ok(url)
-}
-
-/// Whether nobody can listen on the way to an address: it is https, or stays on this machine.
-pub(crate) fn is_private(url: &Url) -> bool {
-    let is_local = match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_local)
 }
 
 /// A hook's id as people give it: as it is, or as the repository's name.

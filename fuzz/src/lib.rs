@@ -9,7 +9,7 @@ mod targets;
 
 pub use seeds::write_seeds;
 
-use targets::{builds, forges, functions, names, pipeline_file};
+use targets::{answers, builds, forges, functions, git_hook, names, pipeline_file};
 
 /// One fuzz target.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bitbucket", run: forges::bitbucket, seeds: forges::bitbucket_seeds },
     Target { name: "gitea", run: forges::gitea, seeds: forges::gitea_seeds },
     Target { name: "git", run: forges::git, seeds: forges::git_seeds },
+    Target { name: "forge_answers", run: answers::run, seeds: answers::seeds },
+    Target { name: "git_hook", run: git_hook::run, seeds: git_hook::seeds },
     Target { name: "events", run: functions::events, seeds: functions::event_seeds },
     Target { name: "api", run: functions::api, seeds: functions::api_seeds },
     Target { name: "pipeline_file", run: pipeline_file::run, seeds: pipeline_file::seeds },

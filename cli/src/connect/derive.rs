@@ -3,7 +3,8 @@
 //! Clone URLs become arguments of git and hosts that builds trust: only https and ssh are taken, and nothing
 //! that git could read as an option (row A15).
 
-use anyhow::{Context as _, bail};
+use anyhow::{Error, bail};
+use pushway_core::clone_url;
 use pushway_core::forge::RepositoryView;
 use pushway_core::ids::HookId;
 use pushway_core::plan::SecretRef;
@@ -12,7 +13,6 @@ use pushway_forges::{Connections, Forge};
 use url::Url;
 
 use super::Args;
-use crate::installation::is_private;
 
 /// Whether a provider is asked through `pushway-forges`.
 pub(super) fn has_rest_api(provider: Provider) -> bool {
@@ -33,7 +33,7 @@ pub(crate) fn new_hook(
         provider,
         repository: repository.to_owned(),
         repository_id: None,
-        clone_url: checked_clone_url(clone_url)?,
+        clone_url: clone_url::check(clone_url).map_err(Error::msg)?,
         credentials: None,
         api_url: None,
         forge_hook: None,
@@ -64,7 +64,7 @@ pub(super) fn wished(args: &Args, id: HookId, known: Option<&Hook>) -> anyhow::R
         hook.old_secret_until = known.old_secret_until;
     }
     if let Some(url) = &args.clone_url {
-        hook.clone_url = checked_clone_url(url)?;
+        hook.clone_url = clone_url::check(url).map_err(Error::msg)?;
     }
     if let Some(name) = args.credentials.as_ref().filter(|name| !name.starts_with("pushway/")) {
         bail!("the functions may read secrets whose names begin with pushway/; {name:?} does not");
@@ -96,7 +96,7 @@ pub(super) fn settle(
     if hook.clone_url.is_empty() {
         bail!("give --clone-url: a {} repository's name does not tell where it is", hook.provider);
     }
-    hook.clone_url = checked_clone_url(&hook.clone_url)?;
+    hook.clone_url = clone_url::check(&hook.clone_url).map_err(Error::msg)?;
     if let Some(known) = known {
         let same_id = hook.repository_id.is_some() && hook.repository_id == known.repository_id;
         // Two names may make one id: a/b.c and a.b/c.
@@ -157,27 +157,6 @@ fn guessed_clone_url(hook: &Hook) -> Option<String> {
         None => public,
     };
     forge.map(|forge| format!("{forge}/{}.git", hook.repository))
-}
-
-/// A clone URL as it is stored, if builds may be sent there.
-fn checked_clone_url(text: &str) -> anyhow::Result<String> {
-    let url = Url::parse(text).with_context(|| {
-        format!("clone URL {text:?} can't be read; write https://host/path or ssh://git@host/path")
-    })?;
-    if url.scheme() != "ssh" && !is_private(&url) {
-        bail!(
-            "clone URL {text:?} uses {}; use https or ssh, so that nobody can put another source in",
-            url.scheme()
-        );
-    }
-    let host = url.host_str().unwrap_or_default();
-    if host.is_empty() || host.starts_with(['-', '%']) || url.username().starts_with(['-', '%']) {
-        bail!("clone URL {text:?} names no host that git could be sent to");
-    }
-    if (!url.username().is_empty() && url.scheme() != "ssh") || url.password().is_some() {
-        bail!("the clone URL holds credentials; they would be shown in every run, so use --token-stdin");
-    }
-    Ok(url.to_string())
 }
 
 #[cfg(test)]

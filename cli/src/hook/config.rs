@@ -7,34 +7,29 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use pushway_core::delivery::git_hook::HookConfig;
 use pushway_core::signature::Secret;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::installation::is_private;
+/// The configuration of one repository's hook.
+pub(crate) struct Config(HookConfig);
 
-/// The content of the configuration file.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    /// The hook's address, as `pushway connect` gave it.
-    pub(super) url: Url,
-    /// The repository's name, as it was connected.
-    pub(super) repository: String,
-    /// The secret, as `pushway connect --show-secret` gave it.
-    secret: String,
+impl std::ops::Deref for Config {
+    type Target = HookConfig;
+    fn deref(&self) -> &HookConfig {
+        &self.0
+    }
 }
 
 impl Config {
     pub(crate) fn new(url: Url, repository: &str, secret: &Secret) -> Self {
-        let secret = String::from_utf8_lossy(secret.expose()).into_owned();
-        Self { url, repository: repository.to_owned(), secret }
+        Self(HookConfig::new(url, repository, secret))
     }
 
     /// Writes the file, never readable for others, not even for a moment.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = serde_json::to_string_pretty(self)?;
+        let text = serde_json::to_string_pretty(&self.0)?;
         let write = || {
             let mut file =
                 std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -53,17 +48,7 @@ impl Config {
             bail!("{shown} holds a secret and others may read it; run: chmod 600 {shown}");
         }
         let text = std::fs::read_to_string(path).with_context(|| format!("read {shown}"))?;
-        let config: Self = serde_json::from_str(&text)
-            .with_context(|| format!("{shown} must hold url, repository and secret as JSON"))?;
-        if !is_private(&config.url) {
-            bail!("the address in {shown} is not https; deliveries to it could be read on their way");
-        }
-        Ok(config)
-    }
-
-    /// The secret to sign with.
-    pub(super) fn secret(&self) -> anyhow::Result<Secret> {
-        Secret::new(self.secret.clone()).context("the configured secret is empty")
+        HookConfig::parse(&text).map(Self).map_err(|problem| anyhow!("mend {shown}: {problem}"))
     }
 }
 

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use jiff::Timestamp;
+use pushway_core::delivery::git_hook::Moved;
 use serde_json::Value;
 
 pub(crate) use config::Config;
@@ -99,17 +100,14 @@ async fn post_receive(path: &Path) -> anyhow::Result<ExitCode> {
     std::io::stdin().read_to_string(&mut lines).context("read the pushed refs from standard input")?;
     let (mut good, mut waiting) = (true, Vec::new());
     for line in lines.lines() {
-        let parts: Vec<&str> = line.split(' ').collect();
-        let [before, after, git_ref] = parts[..] else {
-            bail!("{line:?} is not `old new ref`, as post-receive hooks get it")
-        };
-        let kept = read::delivery(&config, before, after, git_ref)
-            .and_then(|delivery| spool.keep(Timestamp::now(), &delivery));
+        let moved = Moved::parse(line).map_err(anyhow::Error::msg)?;
+        let kept =
+            read::delivery(&config, moved).and_then(|delivery| spool.keep(Timestamp::now(), &delivery));
         match kept {
             Ok(name) => waiting.push(name),
             Err(error) => {
                 good = false;
-                output::note(&format!("Pushway: {git_ref} was not delivered: {error:#}"));
+                output::note(&format!("Pushway: {} was not delivered: {error:#}", moved.git_ref));
             }
         }
     }

@@ -10,23 +10,20 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use pushway_core::delivery::git::{Carried, MAX_FILES_BYTES, MAX_HISTORY, MAX_HISTORY_FILES, PushBody};
+use pushway_core::delivery::git::{Carried, MAX_FILES_BYTES, MAX_HISTORY, PushBody};
+use pushway_core::delivery::git_hook::{Kept, Moved, read_history};
+use pushway_core::ids::DeliveryId;
 use pushway_core::pipeline_file::{DIRECTORY, PATHS, is_in_directory, parse};
 use sha2::Digest as _;
 
 use super::config::Config;
-use super::spool::Delivery;
 
 /// Characters of a message that are sent; a run shows its first line.
 const MAX_MESSAGE: usize = 2_000;
 
 /// The delivery of a ref that moved.
-pub(super) fn delivery(
-    config: &Config,
-    before: &str,
-    after: &str,
-    git_ref: &str,
-) -> anyhow::Result<Delivery> {
+pub(super) fn delivery(config: &Config, moved: Moved<'_>) -> anyhow::Result<Kept> {
+    let Moved { before, after, git_ref } = moved;
     let mut body = PushBody {
         repository: config.repository.clone(),
         git_ref: git_ref.to_owned(),
@@ -48,8 +45,8 @@ pub(super) fn delivery(
         body.after = commit;
         fit(&mut body)?;
     }
-    let id = delivery_id(config, before, after, git_ref);
-    Ok(Delivery { id, git_ref: git_ref.to_owned(), body: serde_json::to_string(&body)? })
+    let id = delivery_id(config, moved)?;
+    Ok(Kept { id, git_ref: git_ref.to_owned(), body: serde_json::to_string(&body)? })
 }
 
 /// The folder that holds a repository's objects and refs.
@@ -58,13 +55,13 @@ pub(super) fn git_dir(repository: &Path) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(git(&["-C", path, "rev-parse", "--absolute-git-dir"])?.trim_end_matches('\n')))
 }
 
-fn delivery_id(config: &Config, before: &str, after: &str, git_ref: &str) -> String {
+fn delivery_id(config: &Config, moved: Moved<'_>) -> anyhow::Result<DeliveryId> {
     let mut hash = sha2::Sha256::new();
-    for part in [config.repository.as_str(), before, after, git_ref] {
+    for part in [config.repository.as_str(), moved.before, moved.after, moved.git_ref] {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }
-    hex::encode(&hash.finalize()[..16])
+    Ok(hex::encode(&hash.finalize()[..16]).parse()?)
 }
 
 /// The commit that an object is or that a tag points at.
@@ -144,30 +141,7 @@ fn history(commit: &str) -> anyhow::Result<Vec<Carried>> {
         "--end-of-options",
         commit,
     ])?;
-    read_history(&told)
-}
-
-/// Reads the parts of a log: nothing, a commit's id, its files. A commit with too many files ends the
-/// history: what is not told is not taken for unchanged.
-fn read_history(told: &str) -> anyhow::Result<Vec<Carried>> {
-    let (mut history, mut count): (Vec<Carried>, usize) = (Vec::new(), 0);
-    let mut parts = told.split('\0').peekable();
-    while let Some(part) = parts.next() {
-        if part.is_empty() {
-            let Some(id) = parts.next().filter(|id| !id.is_empty()) else { break };
-            history.push(Carried { commit: id.parse()?, files: Vec::new() });
-        } else if let Some(last) = history.last_mut() {
-            // The first file of a commit comes behind a line end.
-            let name = if last.files.is_empty() { part.trim_start_matches('\n') } else { part };
-            last.files.push(name.to_owned());
-            count += 1;
-        }
-        if count > MAX_HISTORY_FILES {
-            history.pop();
-            break;
-        }
-    }
-    Ok(history)
+    read_history(&told).map_err(anyhow::Error::msg)
 }
 
 /// Leaves out the oldest commits until the delivery keeps to its limit.

@@ -33,7 +33,7 @@ impl Sender {
             let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
             builder.build().context("build the http client")?
         };
-        Ok(Self { secret: config.secret()?, config, http })
+        Ok(Self { secret: config.secret().context("the configured secret is empty")?, config, http })
     }
 }
 
@@ -41,13 +41,13 @@ impl Deliver for Sender {
     async fn deliver(&self, delivery: &Delivery) -> Result<Value, Undelivered> {
         let timestamp = jiff::Timestamp::now().as_second().to_string();
         let body = delivery.body.as_bytes();
-        let signature = sign_standard(&self.secret, &delivery.id, &timestamp, body);
+        let signature = sign_standard(&self.secret, delivery.id.as_str(), &timestamp, body);
         let request = self
             .http
             .post(self.config.url.clone())
             .timeout(TIMEOUT)
             .header("content-type", "application/json")
-            .header(headers::ID, &delivery.id)
+            .header(headers::ID, delivery.id.as_str())
             .header(headers::TIMESTAMP, &timestamp)
             .header(headers::SIGNATURE, signature)
             .body(delivery.body.clone());

@@ -13,21 +13,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+pub(super) use pushway_core::delivery::git_hook::Kept as Delivery;
 use serde_json::Value;
 
 /// The end of a delivery's file name.
 const KEPT: &str = ".json";
-
-/// A delivery as it is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Delivery {
-    pub(super) id: String,
-    #[serde(rename = "ref")]
-    pub(super) git_ref: String,
-    /// The body, byte for byte as it is signed.
-    pub(super) body: String,
-}
 
 /// Why a delivery was not taken.
 #[derive(Debug, Clone)]
@@ -80,7 +70,7 @@ impl Spool {
     pub(super) fn keep(&self, now: Timestamp, delivery: &Delivery) -> anyhow::Result<String> {
         // Behind the last one even where the clock was set back.
         let last = self.names()?.last().and_then(|name| name.split('-').next()?.parse::<i64>().ok());
-        let place = now.as_microsecond().max(last.map_or(0, |last| last + 1));
+        let place = now.as_microsecond().max(last.map_or(0, |last| last.saturating_add(1)));
         let name = format!("{place:020}-{}{KEPT}", std::process::id());
         let (draft, path) = (self.0.join(format!("{name}.new")), self.0.join(&name));
         let write = || {
@@ -111,7 +101,7 @@ impl Spool {
         for name in self.names()? {
             let path = self.0.join(&name);
             let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-            let Ok(delivery) = serde_json::from_slice::<Delivery>(&text) else {
+            let Some(delivery) = Delivery::parse(&text) else {
                 let outcome = Outcome::Refused("its file in the spool can't be read".into());
                 self.put_aside(&name)?;
                 told.push(Told { name, git_ref: "a delivery".into(), outcome });
@@ -199,8 +189,8 @@ mod tests {
 
     impl Deliver for Script {
         async fn deliver(&self, delivery: &Delivery) -> Result<Value, Undelivered> {
-            self.seen.borrow_mut().push(delivery.id.clone());
-            let known = self.answers.borrow().iter().find(|(id, _)| *id == delivery.id).cloned();
+            self.seen.borrow_mut().push(delivery.id.to_string());
+            let known = self.answers.borrow().iter().find(|(id, _)| *id == delivery.id.as_str()).cloned();
             known.map_or(Ok(Value::Null), |(_, why)| Err(why))
         }
     }
@@ -211,7 +201,7 @@ mod tests {
         // The clock goes backwards; the order of pushes does not.
         let mut now = Timestamp::from_second(1_800_000_000).unwrap();
         for (id, git_ref) in deliveries {
-            let (id, git_ref) = ((*id).to_owned(), (*git_ref).to_owned());
+            let (id, git_ref) = (id.parse().unwrap(), (*git_ref).to_owned());
             spool.keep(now, &Delivery { id, git_ref, body: "{}".into() }).unwrap();
             now -= jiff::SignedDuration::from_secs(60);
         }
@@ -241,6 +231,22 @@ mod tests {
 
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder.path().join("pushway/spool")), 0o700);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_delivery_is_put_aside_and_keeps_nothing_back() {
+        let (folder, spool) = spool_of(&ALL[..1]);
+        // The last id could be no header: sending it would look like a network that is down.
+        for (n, odd) in
+            ["", "{", "\u{0}", r#"{"id": "a\nb", "ref": "refs/heads/x", "body": ""}"#].iter().enumerate()
+        {
+            std::fs::write(folder.path().join(format!("pushway/spool/0-{n}.json")), odd).unwrap();
+        }
+        let script = Script::new(&[]);
+        let told = spool.pass(&script).await.unwrap();
+        let refused = told.iter().filter(|told| matches!(told.outcome, Outcome::Refused(_))).count();
+        assert_eq!((refused, script.seen.borrow().as_slice()), (4, &["m1".to_owned()][..]));
+        assert!(spool.is_empty().unwrap());
     }
 
     #[tokio::test]

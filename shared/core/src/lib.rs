@@ -7,6 +7,7 @@
 pub mod approval;
 pub mod branch;
 pub mod claim;
+pub mod clone_url;
 pub mod contract;
 pub mod delivery;
 pub mod environment;

@@ -27,6 +27,13 @@ struct Shared {
     tokens: Tokens,
 }
 
+#[cfg(feature = "testing")]
+impl Connections {
+    pub(crate) fn of(client: LazyClient) -> Self {
+        Self(Arc::new(Shared { client, tokens: Tokens::default() }))
+    }
+}
+
 /// A repository at its forge.
 #[derive(Debug)]
 pub(crate) struct Api {

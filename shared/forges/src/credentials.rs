@@ -119,6 +119,12 @@ pub(crate) struct Header {
     secret: String,
 }
 
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Header(…)")
+    }
+}
+
 impl Header {
     /// A token's header: every forge takes `Bearer`, but Gitea documents its own word.
     pub(crate) fn token(provider: Provider, token: &str) -> Answer<Self> {

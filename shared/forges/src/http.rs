@@ -11,7 +11,7 @@ use pushway_core::fact::bounded;
 use pushway_core::ports::{Answer, Fault};
 use pushway_core::source::Provider;
 use reqwest::header::{ACCEPT, AUTHORIZATION, ETAG, HeaderMap, IF_NONE_MATCH, LINK, LOCATION, USER_AGENT};
-use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
+use reqwest::{Client, Method, Request, Response, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -27,16 +27,22 @@ const MAX_REDIRECTS: usize = 2;
 pub(crate) const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
 /// What is read of a refusal: enough for its message.
 const MAX_REFUSAL_BYTES: usize = 8 * 1024;
+/// An entity tag that is kept for the next question: hashes are far below.
+const MAX_ETAG_BYTES: usize = 512;
 /// How many pages of a list are read.
 const MAX_PAGES: usize = 10;
 
 /// A client that is made on first use: making one reads the system's certificates.
 #[derive(Debug, Default)]
-pub(crate) struct LazyClient(OnceLock<Client>);
+pub(crate) struct LazyClient {
+    made: OnceLock<Client>,
+    #[cfg(feature = "testing")]
+    instead: Option<crate::testing::Instead>,
+}
 
 impl LazyClient {
     fn get(&self) -> Answer<&Client> {
-        if self.0.get().is_none() {
+        if self.made.get().is_none() {
             let client = Client::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
                 .timeout(TIMEOUT)
@@ -44,9 +50,22 @@ impl LazyClient {
                 .build()
                 .map_err(|error| Fault::Permanent(format!("no HTTP client: {}", root(&error))))?;
             // Whoever was faster made as good a client.
-            let _ = self.0.set(client);
+            let _ = self.made.set(client);
         }
-        self.0.get().ok_or_else(|| Fault::Permanent("no HTTP client".into()))
+        self.made.get().ok_or_else(|| Fault::Permanent("no HTTP client".into()))
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn answered_by(client: Client, instead: crate::testing::Instead) -> Self {
+        Self { made: OnceLock::from(client), instead: Some(instead) }
+    }
+
+    async fn answer(&self, client: &Client, request: Request) -> reqwest::Result<Response> {
+        #[cfg(feature = "testing")]
+        if let Some(instead) = &self.instead {
+            return Ok(instead.answer(&request));
+        }
+        client.execute(request).await
     }
 }
 
@@ -105,6 +124,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) etag: Option<String>,
     link: Option<String>,
+    /// What it was asked with.
+    header: Option<Header>,
     /// The body, whole unless `is_cut`.
     pub(crate) body: Vec<u8>,
     /// Whether there was more than was to be read.
@@ -147,7 +168,12 @@ impl Reply {
 
     /// An answer that is not what the documentation promises; asking again may give a whole one.
     pub(crate) fn broken(&self, problem: &impl std::fmt::Display) -> Fault {
-        let forge = messages::name(self.provider);
+        let (forge, problem) = (messages::name(self.provider), problem.to_string());
+        // What is wrong is often told by quoting it.
+        let problem = self.header.as_ref().map_or(problem.clone(), |header| {
+            String::from_utf8_lossy(&header.redact(problem.as_bytes())).into_owned()
+        });
+        let problem = bounded(&problem, 500);
         Fault::Retryable(format!("{}: the answer of {forge} can't be read: {problem}", self.what))
     }
 }
@@ -183,7 +209,6 @@ pub(crate) async fn send(
     header: Option<&Header>,
     ask: &Ask,
 ) -> Answer<Reply> {
-    let client = client.get()?;
     let mut url = ask.url.clone();
     for _ in 0..=MAX_REDIRECTS {
         let answer = once(client, provider, header, ask, url.clone()).await?;
@@ -196,14 +221,15 @@ pub(crate) async fn send(
 }
 
 async fn once(
-    client: &Client,
+    client: &LazyClient,
     provider: Provider,
     header: Option<&Header>,
     ask: &Ask,
     url: Url,
 ) -> Answer<Response> {
+    let made = client.get()?;
     let mut request =
-        client.request(ask.method.clone(), url).header(USER_AGENT, "pushway").header(ACCEPT, ask.accept);
+        made.request(ask.method.clone(), url).header(USER_AGENT, "pushway").header(ACCEPT, ask.accept);
     if provider == Provider::Github {
         request = request.header("x-github-api-version", "2022-11-28");
     }
@@ -216,7 +242,11 @@ async fn once(
     if let Some(body) = &ask.body {
         request = request.json(body);
     }
-    request.send().await.map_err(|error| {
+    let answer = match request.build() {
+        Ok(request) => client.answer(made, request).await,
+        Err(error) => Err(error),
+    };
+    answer.map_err(|error| {
         let kind = if error.is_timeout() { "no answer in time" } else { "no connection" };
         let forge = messages::name(provider);
         Fault::Retryable(format!("{}: {kind} of {forge}: {}", ask.what, root(&error)))
@@ -282,8 +312,9 @@ async fn read(answer: Response, provider: Provider, header: Option<&Header>, ask
             what: ask.what.clone(),
             provider,
             status,
-            etag: text_of(&headers, ETAG.as_str()),
+            etag: text_of(&headers, ETAG.as_str()).filter(|etag| etag.len() <= MAX_ETAG_BYTES),
             link: text_of(&headers, LINK.as_str()),
+            header: header.cloned(),
             body,
             is_cut,
         }),

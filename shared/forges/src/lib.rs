@@ -17,6 +17,8 @@ mod hooks;
 mod http;
 mod limits;
 mod messages;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 
 use jiff::Timestamp;

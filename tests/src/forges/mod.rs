@@ -23,9 +23,11 @@ pub mod github;
 pub mod gitlab;
 mod reply;
 mod repository;
+mod sample;
 
 pub use reply::{Misbehaviour, Reply};
 pub use repository::{Change, FakeCommit, FakeDelivery, FakeHook, FakePull, FakeRepository, FakeStatus};
+pub use sample::repository_of;
 
 use crate::sim::story::parse;
 
@@ -45,6 +47,17 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// A request to a provider's fake, as it came.
+    pub fn new(provider: Provider, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Self {
+        let path = match provider {
+            Provider::Github => uri.path().strip_prefix(ENTERPRISE).unwrap_or(uri.path()),
+            provider => uri.path().strip_prefix(base(provider)).unwrap_or("?"),
+        };
+        let path = path.trim_start_matches('/').to_owned();
+        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        Self { method, path, query: pairs.into_owned().collect(), headers, body }
+    }
+
     /// A header's text; empty where there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -212,7 +225,7 @@ fn lock(inner: &Shared) -> MutexGuard<'_, Inner> {
 const ENTERPRISE: &str = "/api/v3";
 
 /// The path below which a provider's API lies.
-fn base(provider: Provider) -> &'static str {
+pub fn base(provider: Provider) -> &'static str {
     match provider {
         Provider::Gitlab => "/api/v4",
         Provider::Bitbucket => "/2.0",
@@ -233,13 +246,7 @@ async fn answer(
         if let Some(file) = git_file(&inner, uri.path()) {
             return file.into_response(None);
         }
-        let path = match inner.provider {
-            Provider::Github => uri.path().strip_prefix(ENTERPRISE).unwrap_or(uri.path()),
-            provider => uri.path().strip_prefix(base(provider)).unwrap_or("?"),
-        };
-        let path = path.trim_start_matches('/');
-        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        let seen = Seen { method, path: path.to_owned(), query: pairs.into_owned().collect(), headers, body };
+        let seen = Seen::new(inner.provider, method, &uri, headers, body);
         inner.seen.push(seen.clone());
         let does = scripted(&mut inner.rules, &seen);
         (reply(&mut inner, &seen, does.as_ref()), does)
@@ -254,14 +261,23 @@ fn reply(inner: &mut Inner, seen: &Seen, does: Option<&Misbehaviour>) -> Reply {
     if let Some(reply) = does.and_then(|does| does.reply(inner.provider)) {
         return reply;
     }
-    let url = inner.url.clone();
-    let (repository, token) = (&mut inner.repository, inner.token.as_str());
-    match inner.provider {
-        Provider::Github => github::answer(repository, seen, token, &url),
-        Provider::Gitlab => gitlab::answer(repository, seen, token, &url),
-        Provider::Bitbucket => bitbucket::answer(repository, seen, token, &url),
-        Provider::Gitea => gitea::answer(repository, seen, token, &url),
-        Provider::Codecommit => codecommit::answer(repository, seen, token, &url),
+    answered(inner.provider, &mut inner.repository, seen, &inner.token, &inner.url)
+}
+
+/// What a provider at `url` answers to a request, if nothing goes wrong.
+pub fn answered(
+    provider: Provider,
+    repository: &mut FakeRepository,
+    seen: &Seen,
+    token: &str,
+    url: &str,
+) -> Reply {
+    match provider {
+        Provider::Github => github::answer(repository, seen, token, url),
+        Provider::Gitlab => gitlab::answer(repository, seen, token, url),
+        Provider::Bitbucket => bitbucket::answer(repository, seen, token, url),
+        Provider::Gitea => gitea::answer(repository, seen, token, url),
+        Provider::Codecommit => codecommit::answer(repository, seen, token, url),
         Provider::Git => Reply::status(404),
     }
 }

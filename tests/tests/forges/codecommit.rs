@@ -12,15 +12,15 @@ use pushway_core::ports::{
     RepositoryFiles as _, Webhooks as _,
 };
 use pushway_core::source::{Hook, Provider};
-use pushway_tests::forges::{FakeForge, Misbehaviour};
+use pushway_tests::forges::{FakeForge, Misbehaviour, repository_of};
 use pushway_tests::sim::story::parse;
 
-use crate::{repository, status, tip};
+use crate::{status, tip};
 
 const KEY: &str = "AKIAEXAMPLE";
 
 async fn start() -> (FakeForge, Aws, Hook) {
-    let mut repository = repository(Provider::Codecommit);
+    let mut repository = repository_of(Provider::Codecommit);
     repository.name = "web".into();
     let fake = FakeForge::start(Provider::Codecommit, KEY, repository).await;
     let key = Credentials::new(KEY, "secret", None, None, "test");

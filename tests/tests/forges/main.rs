@@ -13,41 +13,11 @@ use pushway_core::ports::{Answer, Fault};
 use pushway_core::signature::Secret;
 use pushway_core::source::Provider;
 use pushway_forges::{Connections, Credentials, Forge};
-use pushway_tests::forges::{FakeForge, FakeRepository};
+use pushway_tests::forges::{FakeForge, repository_of};
 
 pub(crate) const TOKEN: &str = "hunter2-token";
 pub(crate) const REST: [Provider; 4] =
     [Provider::Github, Provider::Gitlab, Provider::Bitbucket, Provider::Gitea];
-
-/// A repository with a renamed file on a branch of two parts, a tag, a fork's pull request and our own.
-pub(crate) fn repository(provider: Provider) -> FakeRepository {
-    let id = if provider == Provider::Bitbucket { "{85d08b4e-571d-44e9-a507-fa476535aa98}" } else { "42" };
-    let mut repository = FakeRepository::new(
-        id,
-        &[
-            ("pushway.yml", "version: 1\n"),
-            ("ci/a b#?.yml", "x"),
-            ("ci/deep/c.yml", "y"),
-            ("old.txt", "same"),
-            ("big.yml", &"#".repeat(64 * 1024 + 1)),
-        ],
-    );
-    let ours = repository.commit("feature/x", "Mend\n\nThe rest.", &[("src/a.rs", "fn a() {}")]);
-    let mut moved = repository.commits[&ours].clone();
-    moved.parents = vec![ours.clone()];
-    moved.files.remove("old.txt");
-    moved.files.insert("new.txt".into(), "same".into());
-    let ours = repository.add(moved);
-    repository.branches.insert("feature/x".into(), ours.clone());
-    repository.tags.insert("v1".into(), repository.branches["main"].clone());
-    let mut theirs = repository.commits[&ours].clone();
-    theirs.parents = vec![repository.branches["main"].clone()];
-    theirs.message = "Theirs".into();
-    let theirs = repository.add(theirs);
-    repository.open_pull(7, "main", &theirs, true);
-    repository.open_pull(8, "feature/x", &ours, false);
-    repository
-}
 
 pub(crate) fn client(fake: &FakeForge, credentials: &str) -> Forge {
     let secret = Secret::new(credentials).expect("credentials are not empty");
@@ -56,7 +26,7 @@ pub(crate) fn client(fake: &FakeForge, credentials: &str) -> Forge {
 }
 
 pub(crate) async fn start(provider: Provider) -> (FakeForge, Forge) {
-    let fake = FakeForge::start(provider, TOKEN, repository(provider)).await;
+    let fake = FakeForge::start(provider, TOKEN, repository_of(provider)).await;
     let forge = client(&fake, TOKEN);
     (fake, forge)
 }

@@ -82,31 +82,6 @@ fn each_providers_hook_follows_from_as_little_as_its_forge_allows() {
 }
 
 #[test]
-fn a15_no_clone_url_makes_git_run_or_read_something_else() {
-    for hostile in [
-        "--upload-pack=x",
-        "-c core.sshCommand=x",
-        "ext::sh -c whoami",
-        "file:///etc",
-        "/etc",
-        "git@example.com:octo/web.git",
-        "git://example.com/web",
-        "http://example.com/web",
-        "ssh://-oProxyCommand=whoami/web",
-        "ssh://-x@example.com/web",
-        "ssh://%2doProxyCommand=whoami/web",
-        "ssh:///web",
-        "https://token@example.com/web",
-        "https://user:hunter2@example.com/web",
-        "ssh://git:hunter2@example.com/web",
-    ] {
-        let error = checked_clone_url(hostile).expect_err(hostile);
-        assert!(hostile.contains("hunter2") <= !format!("{error:#}").contains("hunter2"), "{error:#}");
-    }
-    assert_eq!(checked_clone_url("https://exa\nmple.com/web").unwrap(), "https://example.com/web");
-}
-
-#[test]
 fn connecting_again_keeps_what_is_not_given_anew() {
     let args = args(&["gitlab", "octo/web"]);
     let id: HookId = "octo.web".parse().unwrap();

@@ -20,6 +20,7 @@ pub mod bitbucket;
 pub mod codecommit;
 pub mod ecr;
 pub mod git;
+pub mod git_hook;
 pub mod gitea;
 pub mod github;
 pub mod gitlab;

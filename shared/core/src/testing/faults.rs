@@ -93,13 +93,7 @@ impl World {
 
     /// Lets the next `times` calls of a verb take so long, and go wrong then, if so: they have their effect
     /// once the clock has moved on, whatever others have done meanwhile. Their callers wait until then.
-    pub fn slow_down(
-        &self,
-        verb: &'static str,
-        times: u32,
-        time: SignedDuration,
-        then: Option<Injected>,
-    ) {
+    pub fn slow_down(&self, verb: &'static str, times: u32, time: SignedDuration, then: Option<Injected>) {
         self.lock().faults.delays.push(Delay { verb, left: times, time, then });
     }
 
