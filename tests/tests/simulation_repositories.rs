@@ -111,6 +111,20 @@ fn a_run_that_can_not_start_claims_no_name() {
 }
 
 #[test]
+fn a15_a_clone_url_that_no_one_could_have_connected_starts_no_build() {
+    for url in ["--upload-pack=x", "ext::sh -c x", "file:///srv/other.git", "http://example.com/web.git", ""]
+    {
+        let mut story = Story::new();
+        // Someone has changed the record by hand.
+        story.world().add_hook(Hook { clone_url: url.into(), ..hook() });
+        let run = story.play();
+        assert_eq!((run.status, story.world().builds().len()), (Status::Failed, 0), "{url}");
+        let summary = run.cause.unwrap().summary;
+        assert!(summary.contains("clone URL") && summary.contains("connect the repository"), "{summary}");
+    }
+}
+
+#[test]
 fn a_schedule_that_was_due_before_a_push_never_goes_over_it() {
     let mut story = Story::new();
     let file = PIPELINE.replace("  push:", "  schedule: [\"rate(1 hour)\"]\n  push:");

@@ -38,16 +38,16 @@ async fn take(State(at): State<Shared>, headers: HeaderMap, body: Bytes) -> Resp
 }
 
 /// A bare repository, a clone of it, and the configuration of its hook.
-struct Server {
+pub(crate) struct Server {
     _folder: tempfile::TempDir,
-    bare: PathBuf,
-    work: PathBuf,
-    config: PathBuf,
+    pub(crate) bare: PathBuf,
+    pub(crate) work: PathBuf,
+    pub(crate) config: PathBuf,
     at: Shared,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let at = Shared::default();
         let address =
             serve(Router::new().route("/webhooks/git/web", post(take)).with_state(Arc::clone(&at))).await;
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// Writes files, commits them and pushes the branch; gives what the pusher saw.
-    async fn push(&self, branch: &str, files: &[(&str, &str)]) -> String {
+    pub(crate) async fn push(&self, branch: &str, files: &[(&str, &str)]) -> String {
         for (path, text) in files {
             let path = self.work.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -94,12 +94,12 @@ impl Server {
         seen
     }
 
-    fn taken(&self) -> Vec<Push> {
+    pub(crate) fn taken(&self) -> Vec<Push> {
         self.at.lock().unwrap().taken.clone()
     }
 }
 
-const PIPELINE: &str = "version: 1\npipeline: web\non: { push: { branches: [main] } }\nbuild: { image: { buildspec: buildspec.yml } }\n";
+pub(crate) const PIPELINE: &str = "version: 1\npipeline: web\non: { push: { branches: [main] } }\nbuild: { image: { buildspec: buildspec.yml } }\n";
 
 #[tokio::test]
 async fn a_push_while_the_installation_is_away_arrives_later_and_in_its_order() {

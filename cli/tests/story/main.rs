@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that breaks ends its test, and says where")]
 
 mod api;
+mod arguments;
 mod aws;
 mod connect;
 mod forge;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use pushway_core::clone_url;
 use pushway_core::contract::{Done, Failure, JobInput, errors};
 use pushway_core::fact::{Fact, JobId, JobStage};
 use pushway_core::ids::JobName;
@@ -110,7 +111,10 @@ where
     let hook = ports.hook(run.source.provider, run.source.hook.as_str()).await?;
     let hook = hook.ok_or_else(|| Fault::Permanent(messages::disconnected(&run.source)))?;
     let attempt = state.attempt + 1;
-    let checkout = checkout(run, &hook);
+    let checkout = match checkout(run, &hook) {
+        Ok(checkout) => checkout,
+        Err(why) => return Err(refuse(ports, run, job, &why).await?),
+    };
     let inline = inline(ports, run, job, plan, &hook, &checkout).await?;
     let request = BuildRequest {
         run: run.id,
@@ -145,9 +149,12 @@ async fn refuse<P: Runs + Clock>(ports: &P, run: &Run, job: &JobId, why: &str) -
     Ok(failure)
 }
 
-fn checkout(run: &Run, hook: &Hook) -> Checkout {
-    let url = hook.clone_url.clone();
-    match hook.provider {
+/// Where the build gets its source. The URL was judged when the repository was connected; a record that was
+/// written otherwise must not lead git elsewhere (row A15).
+fn checkout(run: &Run, hook: &Hook) -> Result<Checkout, String> {
+    let url = clone_url::check(&hook.clone_url)
+        .map_err(|problem| format!("hook {}: {problem}; connect the repository again", hook.id))?;
+    Ok(match hook.provider {
         Provider::Github => {
             Checkout::Github { url, pull_request: run.source.pull_request().map(|request| request.number) }
         }
@@ -157,7 +164,7 @@ fn checkout(run: &Run, hook: &Hook) -> Checkout {
             let is_trusted = run.source.zone() == Zone::Trusted;
             Checkout::Clone { url, login: hook.clone_login.clone().filter(|_| is_trusted) }
         }
-    }
+    })
 }
 
 /// The buildspec's text where the build can't take it from its source: there is none yet, the pipeline file

@@ -35,9 +35,10 @@ impl Git<'_> {
             tokio::fs::create_dir(folder).await.context("make the source folder")?;
             return Ok(None);
         }
-        let location = order.source_location.as_str();
-        if location.is_empty() || location.contains('\0') {
-            bail!("the source of type {} has no usable location", order.source_type);
+        let location = usable_location(&order.source_location)
+            .with_context(|| format!("the source of type {} has no usable location", order.source_type))?;
+        if let Some(version) = &order.source_version {
+            check_version(version)?;
         }
         let mut clone = self.git();
         // Hard links would let a build write into the user's repository.
@@ -100,6 +101,32 @@ impl Git<'_> {
         let output = run(command.arg(format!("{name}^{{commit}}"))).await?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
+}
+
+/// A location that is an address of a known transport or a path from the root; no option, no remote helper
+/// (`ext::…`), nothing that depends on where git is started (row A15).
+fn usable_location(location: &str) -> anyhow::Result<&str> {
+    let is_known = |scheme: &str| TRANSPORTS.split(':').any(|known| known == scheme);
+    let host = match location.split_once("://") {
+        Some((scheme, rest)) if is_known(scheme) => rest,
+        None if location.starts_with('/') => location,
+        _ => bail!("{location:?} is neither an address of {TRANSPORTS} nor a path from the root"),
+    };
+    if host.starts_with('-') || location.chars().any(char::is_control) {
+        bail!("{location:?} could be read as an option or a line of its own");
+    }
+    Ok(location)
+}
+
+/// A version is a name, not an option, a refspec or an expression of git's.
+fn check_version(version: &str) -> anyhow::Result<()> {
+    if version.starts_with(['-', '+'])
+        || version.contains([':', '*'])
+        || version.chars().any(char::is_control)
+    {
+        bail!("source version {version:?} is no branch, tag, ref or commit");
+    }
+    Ok(())
 }
 
 async fn run(command: &mut Command) -> anyhow::Result<Output> {

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 
 /// The clone, without any text from outside in it: URL, login, ref and commit come as variables (row A14).
 /// Fetched into the folder rather than cloned: it need not be empty. The commit may lie in no branch (a pull
-/// request's head), so its own ref is fetched too, where there is one.
+/// request's head), so its own ref is fetched too, where there is one. Git is given the transports of clone URLs
+/// only (row A15); the buildspec's own commands may use others.
 const CLONE: [&str; 5] = [
     "git init --quiet .",
     r#"if [ -n "${PUSHWAY_CLONE_TOKEN:-}" ]; then git config --local credential.helper '!f() { echo "username=$PUSHWAY_CLONE_USER"; echo "password=$PUSHWAY_CLONE_TOKEN"; }; f'; fi"#,
-    r#"git fetch --quiet -- "$PUSHWAY_CLONE_URL" "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*""#,
-    r#"git cat-file -e "$PUSHWAY_COMMIT" 2>/dev/null || git fetch --quiet -- "$PUSHWAY_CLONE_URL" "+$PUSHWAY_REF:refs/pushway/head""#,
+    r#"GIT_ALLOW_PROTOCOL=http:https:ssh git fetch --quiet -- "$PUSHWAY_CLONE_URL" "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*""#,
+    r#"git cat-file -e "$PUSHWAY_COMMIT" 2>/dev/null || GIT_ALLOW_PROTOCOL=http:https:ssh git fetch --quiet -- "$PUSHWAY_CLONE_URL" "+$PUSHWAY_REF:refs/pushway/head""#,
     r#"git -c advice.detachedHead=false checkout --quiet --detach "$PUSHWAY_COMMIT""#,
 ];
 /// The report group that a pipeline file's own reports go to.
@@ -70,33 +71,48 @@ mod tests {
         assert_eq!(commands[5..], ["echo one", "echo two\necho three\n"]);
     }
 
-    /// Runs the clone in a real shell with a `git` that writes down its arguments, one to a line.
+    /// Runs the clone in a real shell with a `git` that writes down the transports it may use and its
+    /// arguments, one to a line, and that does not find the commit at first.
     fn arguments_of_git(url: &str, commit: &str) -> Vec<Vec<String>> {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = std::env::temp_dir().join(format!("pushway-argv-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let git = folder.join("git");
-        std::fs::write(&git, "#!/bin/sh\nprintf '%s\\n' \"$@\" =\n").unwrap();
+        std::fs::write(
+            &git,
+            "#!/bin/sh\nprintf '%s\\n' \"${GIT_ALLOW_PROTOCOL:-}\" \"$@\" =\ntest \"$1\" != cat-file\n",
+        )
+        .unwrap();
         std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
         let mut shell = std::process::Command::new("sh");
         shell.args(["-euc", &CLONE.join("\n")]).env("PATH", path);
-        let done = shell.env("PUSHWAY_CLONE_URL", url).env("PUSHWAY_COMMIT", commit).output().unwrap();
+        let done = shell
+            .env("PUSHWAY_CLONE_URL", url)
+            .env("PUSHWAY_COMMIT", commit)
+            .env("PUSHWAY_REF", REF)
+            .output()
+            .unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         let text = String::from_utf8(done.stdout).unwrap();
         text.split("=\n").map(|call| call.lines().map(str::to_owned).collect()).collect()
     }
+
+    const REF: &str = "refs/heads/--upload-pack=touch${IFS}x";
 
     #[test]
     fn a15_what_comes_from_outside_is_never_an_option_of_git() {
         for url in ["--upload-pack=touch x", "-c core.sshCommand=x", "ext::sh -c x", "$(touch x); `x`", "a b"]
         {
             let calls = arguments_of_git(url, "4f0c6a1d9be27735c8e1fa02b6d3949e0a7c5581");
-            let fetch = &calls[1];
-            let end = fetch.iter().position(|argument| argument == "--").unwrap();
-            assert_eq!(fetch[end + 1], url, "one argument, after the end of options: {fetch:?}");
-            assert_eq!(fetch.iter().filter(|argument| argument.contains(url)).count(), 1, "{fetch:?}");
-            assert_eq!(calls[2].last().unwrap(), "4f0c6a1d9be27735c8e1fa02b6d3949e0a7c5581");
+            for fetch in [&calls[1], &calls[3]] {
+                assert_eq!(fetch[0], pushway_core::clone_url::TRANSPORTS, "{fetch:?}");
+                let end = fetch.iter().position(|argument| argument == "--").unwrap();
+                assert_eq!(fetch[end + 1], url, "one argument, after the end of options: {fetch:?}");
+                assert_eq!(fetch.iter().filter(|argument| argument.contains(url)).count(), 1, "{fetch:?}");
+            }
+            assert_eq!(*calls[3].last().unwrap(), format!("+{REF}:refs/pushway/head"));
+            assert_eq!(calls[4].last().unwrap(), "4f0c6a1d9be27735c8e1fa02b6d3949e0a7c5581");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Only the emulator is a stand-in, for the five services a build asks.
 
+mod attacks;
 mod builds;
 mod limits;
 
@@ -52,6 +53,11 @@ impl World {
     }
 
     async fn within(limits: Limits) -> Self {
+        Self::with(limits, Vec::new()).await
+    }
+
+    /// A world whose builds find programs in these folders first.
+    async fn with(limits: Limits, path: Vec<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let told = Arc::new(Told::default());
         let service = Router::new().fallback(emulate).with_state(Arc::clone(&told));
@@ -65,7 +71,7 @@ impl World {
             emulator,
             events: sender,
             work_dir: folder.path().join("builds"),
-            path: Vec::new(),
+            path,
             // No engine listens there: every build runs in a shell.
             docker_host: Some("unix:///nonexistent/docker.sock".to_owned()),
         };
