@@ -31,7 +31,8 @@ fn allowed(name: &str, functions: &BTreeSet<String>) -> BTreeSet<String> {
             all.extend(names(&["pushway-core", "pushway-aws", "pushway-forges", "pushway-local"]));
             all
         }
-        "pushway-fuzz" | "pushway-benches" => names(&["pushway-core", "pushway-local", "pushway-tests"]),
+        "pushway-fuzz" => names(&["pushway-core", "pushway-forges", "pushway-local", "pushway-tests"]),
+        "pushway-benches" => names(&["pushway-core", "pushway-local", "pushway-tests"]),
         function if functions.contains(function) => names(&["pushway-core", "pushway-aws"]),
         other => panic!("which crates may {other} use? say it here and in docs/architecture.md"),
     }
