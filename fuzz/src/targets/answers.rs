@@ -220,8 +220,8 @@ fn recorded(provider: Provider, verb: &str) -> Vec<u8> {
         let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
         let separator: &[u8] = if record.contains(&b'\n') { NEXT } else { b"\n" };
         record.extend(separator);
-        let headers: String =
-            reply.headers.iter().map(|(name, value)| format!("\n{name}: {value}")).collect();
+        let headers = reply.headers.iter().map(|(name, value)| format!("\n{name}: {value}"));
+        let headers = headers.collect::<Vec<_>>().concat();
         let answer = [format!("{}{headers}\n\n", reply.status).as_bytes(), &reply.body].concat();
         record.extend(&answer);
         read(&answer)

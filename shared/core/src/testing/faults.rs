@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::task::Poll;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{State, World};
 use crate::ports::{Answer, Fault};
@@ -60,6 +60,13 @@ struct Delay {
     verb: &'static str,
     left: u32,
     time: SignedDuration,
+    then: Option<Injected>,
+}
+
+/// A call that is on its way.
+#[derive(Debug, Clone, Copy)]
+struct Delayed {
+    due: Timestamp,
     then: Option<Injected>,
 }
 
@@ -129,17 +136,17 @@ impl World {
         about: impl Display + Send,
         act: impl FnOnce(&mut State) -> Answer<T> + Send,
     ) -> Answer<T> {
-        let (mut gives_way, due) = {
+        let (mut gives_way, delayed) = {
             let mut state = self.lock();
-            let delay = state.faults.delay(verb);
-            (state.faults.yields, delay.map(|(time, then)| (state.now + time, then)))
+            let now = state.now;
+            (state.faults.yields, state.faults.delay(verb, now))
         };
-        let is_on_its_way = || due.is_some_and(|(due, _)| self.lock().now < due);
+        let is_on_its_way = || delayed.is_some_and(|delayed| self.lock().now < delayed.due);
         std::future::poll_fn(|_| {
             if std::mem::take(&mut gives_way) || is_on_its_way() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
-        let outcome = self.attempt(verb, &about, due.map(|(_, then)| then), act);
+        let outcome = self.attempt(verb, &about, delayed, act);
         match outcome {
             Outcome::Ready(answer) => answer,
             Outcome::Died => std::future::pending().await,
@@ -150,12 +157,15 @@ impl World {
         &self,
         verb: &'static str,
         about: &dyn Display,
-        decided: Option<Option<Injected>>,
+        delayed: Option<Delayed>,
         act: impl FnOnce(&mut State) -> Answer<T>,
     ) -> Outcome<T> {
         let mut state = self.lock();
         let number = state.faults.calls.len();
-        let injected = decided.unwrap_or_else(|| state.faults.injected(number, verb));
+        let injected = match delayed {
+            Some(delayed) => delayed.then,
+            None => state.faults.injected(number, verb),
+        };
         let done = !matches!(
             injected,
             Some(Injected::Retryable | Injected::Permanent | Injected::DiesBefore | Injected::Limited(_))
@@ -187,10 +197,10 @@ impl World {
 }
 
 impl Faults {
-    fn delay(&mut self, verb: &str) -> Option<(SignedDuration, Option<Injected>)> {
+    fn delay(&mut self, verb: &str, now: Timestamp) -> Option<Delayed> {
         let delay = self.delays.iter_mut().find(|delay| delay.verb == verb && delay.left > 0)?;
         delay.left -= 1;
-        Some((delay.time, delay.then))
+        Some(Delayed { due: now + delay.time, then: delay.then })
     }
 
     fn injected(&mut self, number: usize, verb: &str) -> Option<Injected> {
