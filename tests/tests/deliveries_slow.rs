@@ -54,7 +54,7 @@ fn play(story: &mut Story, verb: &'static str, delay: i64, fault: Option<Injecte
     }
     let is_known = answer.is_some_and(|status| status == 202);
     // It comes again in any case; the first may still be on its way then.
-    let again = story.send(&second).unwrap();
+    let again = story.send(&second).expect("it is answered");
     let what = format!("{verb} after {delay} s, {fault:?}, other id: {renamed}: {answer:?}, then {again:?}");
     assert!(matches!(again.status, 200 | 202), "{what}");
     if is_known {
@@ -66,7 +66,7 @@ fn play(story: &mut Story, verb: &'static str, delay: i64, fault: Option<Injecte
     }
     assert!(slow.is_none(), "{what}: it is handled in the end");
     drop(slow);
-    let third = story.send(&second).unwrap();
+    let third = story.send(&second).expect("it is answered");
     assert_eq!((third.status, third.run()), (200, again.run()), "{what}");
     assert_eq!((world.runs().len(), world.done("record_run") >= 1), (1, true), "{what}");
     again.run()

@@ -55,7 +55,7 @@ fn push_to_shop(story: &mut Story) -> RunId {
     body["repository"] = json!({ "id": 43, "full_name": "acme/shop" });
     let mut post = Post::github("push", &format!("shop-{commit}"), &body.to_string(), SECRET);
     post.hook = "shop".into();
-    story.send(&post).unwrap().run()
+    story.send(&post).expect("it is taken").run()
 }
 
 #[test]

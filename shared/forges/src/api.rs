@@ -13,8 +13,9 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 
 use crate::app::{App, Token, Tokens};
+use crate::client::LazyClient;
 use crate::credentials::{Credentials, Header, Kind};
-use crate::http::{self, Ask, LazyClient, Listing, Reply};
+use crate::http::{self, Ask, Listing, Reply};
 use crate::messages;
 
 /// Connections and tokens that forges share. Cheap to clone; keep one per process.

@@ -4,23 +4,18 @@
 //! or not what the documentation promises is a fault; it is never read as far as it goes. Nothing is asked
 //! twice here: whoever calls knows when to try again.
 
-use std::sync::OnceLock;
-use std::time::Duration;
-
 use pushway_core::fact::bounded;
 use pushway_core::ports::{Answer, Fault};
 use pushway_core::source::Provider;
 use reqwest::header::{ACCEPT, AUTHORIZATION, ETAG, HeaderMap, IF_NONE_MATCH, LINK, LOCATION, USER_AGENT};
-use reqwest::{Client, Method, Request, Response, StatusCode, Url, redirect};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::client::LazyClient;
 use crate::credentials::Header;
 use crate::{limits, messages};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// For one request and its whole answer: a webhook must be answered within 10 s, and a sweep asks many.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// A moved repository answers with one redirect, a forge behind a proxy with one more.
 const MAX_REDIRECTS: usize = 2;
 /// What is read of an answer: a page of 100 pull requests or branches is well below.
@@ -31,43 +26,6 @@ const MAX_REFUSAL_BYTES: usize = 8 * 1024;
 const MAX_ETAG_BYTES: usize = 512;
 /// How many pages of a list are read.
 const MAX_PAGES: usize = 10;
-
-/// A client that is made on first use: making one reads the system's certificates.
-#[derive(Debug, Default)]
-pub(crate) struct LazyClient {
-    made: OnceLock<Client>,
-    #[cfg(feature = "testing")]
-    instead: Option<crate::testing::Instead>,
-}
-
-impl LazyClient {
-    fn get(&self) -> Answer<&Client> {
-        if self.made.get().is_none() {
-            let client = Client::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(TIMEOUT)
-                .redirect(redirect::Policy::none())
-                .build()
-                .map_err(|error| Fault::Permanent(format!("no HTTP client: {}", root(&error))))?;
-            // Whoever was faster made as good a client.
-            let _ = self.made.set(client);
-        }
-        self.made.get().ok_or_else(|| Fault::Permanent("no HTTP client".into()))
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) fn answered_by(client: Client, instead: crate::testing::Instead) -> Self {
-        Self { made: OnceLock::from(client), instead: Some(instead) }
-    }
-
-    async fn answer(&self, client: &Client, request: Request) -> reqwest::Result<Response> {
-        #[cfg(feature = "testing")]
-        if let Some(instead) = &self.instead {
-            return Ok(instead.answer(&request));
-        }
-        client.execute(request).await
-    }
-}
 
 /// A question to a forge. It may hold a webhook's secret, so it is never shown.
 #[derive(Clone)]

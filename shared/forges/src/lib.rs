@@ -8,6 +8,7 @@
 mod api;
 mod app;
 mod bitbucket;
+mod client;
 mod credentials;
 mod deliveries;
 mod gitea;

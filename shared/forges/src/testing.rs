@@ -9,7 +9,7 @@ pub use reqwest::Request;
 use reqwest::{Client, Response};
 
 use crate::api::Connections;
-use crate::http::LazyClient;
+use crate::client::LazyClient;
 
 /// What answers a request; it is given the request as it would go out.
 pub type Answering = dyn Fn(&Request) -> http::Response<Vec<u8>> + Send + Sync;
