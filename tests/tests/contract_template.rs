@@ -31,7 +31,7 @@ fn f8_an_event_that_cannot_be_delivered_is_kept() {
             rules += 1;
         }
     }
-    assert_eq!(rules, 6);
+    assert_eq!(rules, 7);
     let queue = &template["Resources"]["DeadLetters"]["Properties"];
     assert_eq!(queue["SqsManagedSseEnabled"], true);
     assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 3600, "the longest SQS knows");

@@ -180,7 +180,7 @@ proptest! {
         world.advance(SignedDuration::from_secs(70));
         let environment = story.run(id).environments[0].name.clone();
         let cause = Cause::new("environment staging", "given up", "push again");
-        let failure = Some(DeployFailure { kind: DeployFailureKind::GivenUp, cause });
+        let failure = Some(DeployFailure { kind: DeployFailureKind::GivenUp, cause, card: None });
         let other: Racer<'_> = Box::pin(async {
             // Whether it is first is for the schedule to say.
             let _ = record(&*world, id, Fact::DeployEnded { environment, failure, ended_at: None }).await;

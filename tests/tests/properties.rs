@@ -267,7 +267,7 @@ proptest! {
         let run = Run::replay(played.id, &played.journal).unwrap();
         let mut state = run.environments[0].clone();
         let cause = Cause::new("environment staging", "another run is moving the service", "push again");
-        let failure = DeployFailure { kind: DeployFailureKind::Refused, cause };
+        let failure = DeployFailure { kind: DeployFailureKind::Refused, cause, card: None };
         state.rollout = Some(rollout(baseline));
         (state.deployment, state.rollback) = (None, None);
         state.deploy = Some(DeployVerdict { failure: Some(failure), ended_at: None });

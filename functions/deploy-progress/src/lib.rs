@@ -1,5 +1,5 @@
-//! EventBridge "ECS Deployment State Change" and "ECS Task State Change": reads the service back and
-//! answers the state that waits, if the rollout is over.
+//! EventBridge "ECS Deployment State Change", "ECS Service Action" and "ECS Task State Change": reads the
+//! service back and answers the state that waits, if the rollout is over or has no hope.
 //!
 //! The event is only a hint: nothing it says is believed but which service it is about.
 
@@ -42,9 +42,10 @@ where
 
 /// The service an event is about; `None` for a task that belongs to none.
 fn service_arn(event: Value) -> Result<Option<String>, Fault> {
-    let event: Event = serde_json::from_value(event)
-        .map_err(|error| Fault::Permanent(format!("not an ECS deployment or task state change: {error}")))?;
-    if event.detail_type == "ECS Deployment State Change" {
+    let event: Event = serde_json::from_value(event).map_err(|error| {
+        Fault::Permanent(format!("not an ECS deployment, service or task event: {error}"))
+    })?;
+    if ["ECS Deployment State Change", "ECS Service Action"].contains(&event.detail_type.as_str()) {
         return Ok(event.resources.into_iter().next());
     }
     let service = event.detail.group.as_deref().and_then(|group| group.strip_prefix("service:"));

@@ -9,14 +9,17 @@ use aws_sdk_ecs::types::{
     Container, Deployment, DeploymentRolloutState, DesiredStatus, HealthStatus, Service, Tag, Task,
     TaskDefinition, TaskDefinitionField,
 };
+use pushway_core::definition::DefinitionView;
 use pushway_core::ids::{ImageDigestRef, RunId};
 use pushway_core::plan::Place;
 use pushway_core::ports::{Answer, MoveServices, ReadLogs as _, ReadServices};
-use pushway_core::views::{ContainerView, RolloutState, RolloutView, ServiceRef, ServiceView, TaskView};
+use pushway_core::views::{
+    ContainerView, RolloutState, RolloutView, ServiceMessage, ServiceRef, ServiceView, TaskView,
+};
 
 use crate::Aws;
 use crate::errors::{code, fault, incomplete};
-use crate::task_definition::{copy, log_pointer};
+use crate::task_definition::{copy, definition_view, log_pointer};
 use crate::time::timestamp;
 
 /// How many tasks of one kind are looked at: the latest ones.
@@ -26,7 +29,7 @@ const MAX_PAGES: usize = 50;
 /// The most tasks that `DescribeTasks` takes.
 const BATCH: usize = 100;
 /// How many of a service's messages are shown.
-const MAX_MESSAGES: usize = 10;
+const MAX_MESSAGES: usize = 20;
 /// How many lines of a task's log tell why it ended.
 const LOG_LINES: usize = 15;
 
@@ -61,6 +64,10 @@ impl ReadServices for Aws {
         }
         tasks.sort_by_key(|task| std::cmp::Reverse(task.created_at.map(|at| at.secs())));
         Ok(tasks.iter().map(task_view).collect())
+    }
+
+    async fn definition(&self, _place: &Place, task_definition: &str) -> Answer<DefinitionView> {
+        Ok(definition_view(self.describe_task_definition(task_definition).await?.0))
     }
 
     async fn task_log(&self, _place: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
@@ -193,7 +200,10 @@ fn count(number: i32) -> u32 {
 fn service_view(service: &Service, containers: Vec<String>) -> ServiceView {
     let mut rollouts: Vec<RolloutView> = service.deployments().iter().map(rollout_view).collect();
     rollouts.sort_by_key(|rollout| !rollout.is_primary);
-    let messages = service.events().iter().filter_map(|event| event.message.clone());
+    let messages = service.events().iter().filter_map(|event| {
+        let at = event.created_at.as_ref().and_then(timestamp);
+        Some(ServiceMessage { at, text: event.message.clone()? })
+    });
     ServiceView {
         arn: service.service_arn.clone().unwrap_or_default(),
         is_active: service.status() == Some("ACTIVE"),
@@ -230,6 +240,7 @@ fn task_view(task: &Task) -> TaskView {
         is_running: task.last_status() == Some("RUNNING"),
         is_stopped: task.last_status() == Some("STOPPED"),
         stopped_reason: task.stopped_reason.clone().unwrap_or_default(),
+        stop_code: task.stop_code.as_ref().map(|code| code.as_str().to_owned()).unwrap_or_default(),
         containers: task.containers().iter().map(container_view).collect(),
     }
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{ApprovalRequest, Consent, Refusal};
+use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
 use crate::plan::Place;
 use crate::source::Source;
@@ -322,6 +323,9 @@ pub struct DeployFailure {
     pub kind: DeployFailureKind,
     /// The reason, for people.
     pub cause: Cause,
+    /// What was seen of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Box<FailureCard>>,
 }
 
 /// Kinds of failed deploys.
@@ -336,6 +340,14 @@ pub enum DeployFailureKind {
     DeadlineReached,
     /// Someone else moved the service meanwhile.
     Diverged,
+    /// Its image is not there, or may not be pulled, or is not for the machine.
+    ImageUnavailable,
+    /// A secret of its task definition can't be read.
+    SecretDenied,
+    /// There is no room for its tasks.
+    NoCapacity,
+    /// A container ended with the same exit code again and again.
+    KeepsExiting,
 }
 
 /// One check after a deploy.

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use crate::approval::Refusal;
 use crate::environment::{Deployed, Freeze, ServiceClaim};
-use crate::fact::{Cause, CheckResult, DeployFailureKind, JobId};
+use crate::fact::{Cause, CheckResult, JobId};
 use crate::ids::{EnvironmentName, RunId, VariableName};
 use crate::source::Source;
-use crate::views::{BuildStatus, BuildView, RolloutView, TaskView};
+use crate::views::{BuildStatus, BuildView, RolloutView};
+
+pub mod deploys;
 
 /// How causes name an environment.
 pub fn environment_stage(environment: &EnvironmentName) -> String {
@@ -129,57 +131,6 @@ pub fn build_unknown(job: &JobId, build: &str) -> Cause {
 /// The service is already moved elsewhere.
 pub fn moved_elsewhere(primary: &RolloutView) -> String {
     format!("someone else has started deployment {} with {} meanwhile", primary.id, primary.task_definition)
-}
-
-/// The one sentence of a failed deploy.
-pub fn deploy_failed(kind: DeployFailureKind, reason: &str, failed: &[&TaskView]) -> String {
-    let seen = failed.iter().find_map(|task| {
-        let container =
-            task.containers.iter().find(|container| container.exit_code.is_some_and(|code| code != 0))?;
-        Some(format!("container {} exited with code {}", container.name, container.exit_code?))
-    });
-    let seen = seen.or_else(|| failed.first().map(|task| task.stopped_reason.clone()));
-    let reason = if reason.is_empty() { "it gave no reason" } else { reason };
-    let what = match kind {
-        DeployFailureKind::Refused => return reason.to_owned(),
-        DeployFailureKind::GivenUp => format!("the service gave the deployment up ({reason})"),
-        DeployFailureKind::DeadlineReached => {
-            format!("the deployment was not stable at its deadline ({reason})")
-        }
-        DeployFailureKind::Diverged => reason.to_owned(),
-    };
-    match seen {
-        Some(seen) => format!("{seen}; {what}"),
-        None => what,
-    }
-}
-
-/// What to do about a failed deploy.
-pub fn deploy_advice(kind: DeployFailureKind) -> &'static str {
-    match kind {
-        DeployFailureKind::Refused => "mend what the message names, then push again",
-        DeployFailureKind::GivenUp => "see the container's last log lines below, mend it and push again",
-        DeployFailureKind::DeadlineReached => {
-            "look at the service's events and health checks; raise the deploy's `timeout` if it is only slow"
-        }
-        DeployFailureKind::Diverged => "find out who deployed outside of Pushway, then push again",
-    }
-}
-
-/// One line of evidence for each of the last stopped tasks.
-pub fn task_evidence(failed: &[&TaskView]) -> Vec<String> {
-    let line = |task: &&TaskView| {
-        let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
-        let containers = task.containers.iter().map(|container| {
-            let code =
-                container.exit_code.map_or_else(|| "no exit code".into(), |code| format!("exit code {code}"));
-            let reason =
-                if container.reason.is_empty() { String::new() } else { format!(": {}", container.reason) };
-            format!("{} {code}{reason}", container.name)
-        });
-        format!("task {id} stopped: {} ({})", task.stopped_reason, containers.collect::<Vec<_>>().join(", "))
-    };
-    failed.iter().take(5).map(line).collect()
 }
 
 /// The service of a deploy does not exist.

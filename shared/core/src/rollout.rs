@@ -8,11 +8,16 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::fact::{Cause, DeployFailure, DeployFailureKind, RollbackOwner, Rollout};
+use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, ImageDigestRef};
-use crate::messages;
+use crate::messages::{self, deploys};
 use crate::plan::{EcsTarget, ImageSource};
 use crate::run::{EnvironmentState, Run};
 use crate::views::{RolloutState, RolloutView, ServiceView, TaskView};
+
+mod hopeless;
+
+pub use hopeless::{Hopeless, hopeless};
 
 /// The images that a run deploys to a target, by digest; or why there are none.
 pub fn images_of(run: &Run, target: &EcsTarget) -> Result<BTreeMap<String, ImageDigestRef>, String> {
@@ -200,26 +205,19 @@ fn is_baseline(rollout: &Rollout, view: &RolloutView) -> bool {
     rollout.baseline.as_ref().is_some_and(|baseline| baseline.task_definition == view.task_definition)
 }
 
-/// Why a deploy failed, with the evidence its stopped tasks left. `task_definition` tells whose tasks they
-/// are: a revision is registered for one run only, while the service writes what it likes into `startedBy`.
+/// Why a deploy failed, with all that was seen of it.
 pub fn deploy_failure(
     environment: &EnvironmentName,
     kind: DeployFailureKind,
     reason: &str,
-    task_definition: &str,
-    tasks: &[TaskView],
-    log: &[String],
+    card: FailureCard,
 ) -> DeployFailure {
-    let failed: Vec<&TaskView> = tasks
-        .iter()
-        .filter(|task| task.task_definition == task_definition && !task.stopped_reason.is_empty())
-        .collect();
-    let summary = messages::deploy_failed(kind, reason, &failed);
-    let mut evidence = messages::task_evidence(&failed);
-    evidence.extend(log.iter().map(|line| format!("log: {line}")));
-    let cause = Cause::new(messages::environment_stage(environment), summary, messages::deploy_advice(kind))
-        .with_evidence(evidence);
-    DeployFailure { kind, cause }
+    let summary = deploys::deploy_failed(kind, reason, &card);
+    let cause =
+        Cause::new(messages::environment_stage(environment), summary, deploys::deploy_advice(kind, &card))
+            .with_evidence(deploys::evidence(&card));
+    let card = (card != FailureCard::default()).then(|| Box::new(card));
+    DeployFailure { kind, cause, card }
 }
 
 /// The container whose log tells most of a failed deployment: one that exited with an error, else a sick one.

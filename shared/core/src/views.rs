@@ -122,8 +122,17 @@ pub struct ServiceView {
     pub containers: Vec<String>,
     /// Its rollouts, the primary one first.
     pub rollouts: Vec<RolloutView>,
-    /// Its latest messages, newest first, at most 10.
-    pub messages: Vec<String>,
+    /// Its latest messages, newest first, at most 20.
+    pub messages: Vec<ServiceMessage>,
+}
+
+/// What a service says of itself (ECS: a service event).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceMessage {
+    /// When.
+    pub at: Option<Timestamp>,
+    /// Its words.
+    pub text: String,
 }
 
 impl ServiceView {
@@ -180,8 +189,17 @@ pub struct TaskView {
     pub is_stopped: bool,
     /// Why it stopped.
     pub stopped_reason: String,
+    /// What ended it, as ECS names it (`stopCode`); empty where nothing says so.
+    pub stop_code: String,
     /// Its containers.
     pub containers: Vec<ContainerView>,
+}
+
+impl TaskView {
+    /// Whether a container's end was the end of it, as far as that is known.
+    pub fn ended_by_itself(&self) -> bool {
+        self.stop_code.is_empty() || self.stop_code == "EssentialContainerExited"
+    }
 }
 
 /// A container of a task.

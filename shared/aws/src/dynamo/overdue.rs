@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use pushway_core::ids::RunId;
 use pushway_core::keys::{self, Key};
 use pushway_core::ports::{Answer, Overdue};
-use pushway_core::wait::{SWEEP_PATIENCE, Wait};
+use pushway_core::wait::{SWEEP_PATIENCE, WAIT_PATIENCE, Wait};
 
 use super::repositories::key_of;
 use super::{index, text};
@@ -20,7 +20,7 @@ const OPENED_BETWEEN: &str = "open_pk = :open_pk AND open_at BETWEEN :from AND :
 impl Overdue for Aws {
     async fn waits(&self, now: Timestamp) -> Answer<Vec<Wait>> {
         let mut waits = Vec::new();
-        for key in self.open_before(keys::OPEN_WAITS, now).await? {
+        for key in self.open_before(keys::OPEN_WAITS, now - WAIT_PATIENCE).await? {
             // The index may still show a wait that is closed.
             waits.extend(self.thing::<Wait>(key).await?);
         }
@@ -28,16 +28,16 @@ impl Overdue for Aws {
     }
 
     async fn silent_runs(&self, now: Timestamp) -> Answer<Vec<RunId>> {
-        let keys = self.open_before(keys::OPEN_RUNS, now).await?;
+        let keys = self.open_before(keys::OPEN_RUNS, now - SWEEP_PATIENCE).await?;
         let id = |key: Key| key.pk.rsplit('#').next().and_then(|id| id.parse().ok());
         Ok(keys.into_iter().filter_map(id).collect())
     }
 }
 
 impl Aws {
-    /// Keys of what was open and untouched for longer than the sweep's patience, oldest first.
-    async fn open_before(&self, kind: &str, now: Timestamp) -> Answer<Vec<Key>> {
-        let until = text(crate::time::sortable(now - SWEEP_PATIENCE));
+    /// Keys of what was open and untouched since before `until`, oldest first.
+    async fn open_before(&self, kind: &str, until: Timestamp) -> Answer<Vec<Key>> {
+        let until = text(crate::time::sortable(until));
         self.open_between(kind, text(crate::time::sortable(Timestamp::UNIX_EPOCH)), until).await
     }
 

@@ -10,6 +10,7 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use crate::contract::TaskToken;
+use crate::definition::DefinitionView;
 use crate::delivery::Carried;
 use crate::environment::{EnvironmentRecord, ServiceClaim};
 use crate::fact::{Entry, LogPointer};
@@ -329,6 +330,12 @@ pub trait ReadServices: Sync {
     fn service(&self, at: &ServiceRef) -> impl Future<Output = Answer<Option<ServiceView>>> + Send;
     /// The service's running tasks and those that stopped lately.
     fn tasks(&self, at: &ServiceRef) -> impl Future<Output = Answer<Vec<TaskView>>> + Send;
+    /// A revision of a task definition, as far as people compare it.
+    fn definition(
+        &self,
+        place: &Place,
+        task_definition: &str,
+    ) -> impl Future<Output = Answer<DefinitionView>> + Send;
     /// The last lines a container of a task wrote, oldest first, where its log can be read.
     fn task_log(
         &self,

@@ -16,6 +16,7 @@ mod approval;
 mod build;
 mod claim;
 mod decide;
+mod failure;
 mod lock;
 mod needs;
 mod notice;

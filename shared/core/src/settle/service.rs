@@ -1,14 +1,16 @@
 //! Settling a service: what a deploy or a rollback came to, by the service's own account.
 
+use super::failure::explain;
 use super::{Settled, answer, load, record, state_of, try_record};
 use crate::contract::errors;
 use crate::fact::{DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner, Rollout};
+use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, RunId};
 use crate::messages;
 use crate::ports::{Answer, Callbacks, Clock, Fault, ReadServices, Runs, Waits, Written};
-use crate::rollout::{Progress, Window, deploy_failure, judge_deploy, judge_rollback, telling_container};
+use crate::rollout::{Hopeless, Progress, Window, deploy_failure, hopeless, judge_deploy, judge_rollback};
 use crate::run::Run;
-use crate::views::ServiceView;
+use crate::views::{ServiceView, TaskView};
 use crate::wait::{Wait, Work};
 
 /// Opens a wait on a service. One that another run has left behind, answered but not closed, makes way; one
@@ -67,11 +69,13 @@ where
     };
     let (failure, ended_at) = match seen(ports, rollout).await? {
         None => (Some(refusal(environment, &messages::no_service(&rollout.cluster, &rollout.service))), None),
-        Some(service) => match judge_deploy(rollout, deployment, &service, window(ports, wait)) {
-            Progress::Moving => return Ok(Settled::Waiting),
-            Progress::Serving { ended_at } => (None, ended_at),
-            Progress::Lost { kind, reason } => {
-                (Some(explain(ports, rollout, environment, kind, &reason).await?), None)
+        Some(service) => match judged(ports, wait, rollout, deployment, &service).await? {
+            (Progress::Moving, _) => return Ok(Settled::Waiting),
+            (Progress::Serving { ended_at }, _) => (None, ended_at),
+            (Progress::Lost { kind, reason }, tasks) => {
+                let seen = (&service, tasks);
+                let why = (kind, reason.as_str());
+                (Some(explain(ports, rollout, environment, why, seen, wait.opened_at).await?), None)
             }
         },
     };
@@ -80,6 +84,26 @@ where
         record_first(ports, run.id, fact, |run| Ok(state_of(run, environment)?.deploy.is_some())).await?;
     let verdict = state_of(&run, environment)?.deploy.as_ref();
     reply(ports, wait, verdict.and_then(|verdict| verdict.failure.as_ref())).await
+}
+
+/// How the deploy stands, with the tasks where they were looked at: one that still moves may have no hope.
+async fn judged<P: ReadServices + Clock>(
+    ports: &P,
+    wait: &Wait,
+    rollout: &Rollout,
+    deployment: &str,
+    service: &ServiceView,
+) -> Answer<(Progress, Option<Vec<TaskView>>)> {
+    let progress = judge_deploy(rollout, deployment, service, window(ports, wait));
+    if progress != Progress::Moving {
+        return Ok((progress, None));
+    }
+    let tasks = ports.tasks(&rollout.at()).await?;
+    let found = hopeless(&rollout.task_definition, wait.opened_at, &tasks, &service.messages);
+    Ok(match found {
+        None => (Progress::Moving, None),
+        Some(Hopeless { kind, reason }) => (Progress::Lost { kind, reason }, Some(tasks)),
+    })
 }
 
 /// Records a fact unless another settler was first, who may have seen it a little otherwise: then its word
@@ -173,23 +197,7 @@ where
 }
 
 fn refusal(environment: &EnvironmentName, reason: &str) -> DeployFailure {
-    deploy_failure(environment, DeployFailureKind::Refused, reason, "", &[], &[])
-}
-
-async fn explain(
-    ports: &impl ReadServices,
-    rollout: &Rollout,
-    environment: &EnvironmentName,
-    kind: DeployFailureKind,
-    reason: &str,
-) -> Answer<DeployFailure> {
-    let tasks = ports.tasks(&rollout.at()).await?;
-    // Evidence is welcome, but a log that can't be read must not hold the verdict back.
-    let log = match telling_container(&rollout.task_definition, &tasks) {
-        Some((task, container)) => ports.task_log(&rollout.place, task, container).await.unwrap_or_default(),
-        None => Vec::new(),
-    };
-    Ok(deploy_failure(environment, kind, reason, &rollout.task_definition, &tasks, &log))
+    deploy_failure(environment, DeployFailureKind::Refused, reason, FailureCard::default())
 }
 
 async fn reply<P: Callbacks + Waits>(

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Event, World};
 use crate::ids::ImageDigestRef;
-use crate::views::{RolloutState, RolloutView, ServiceView, TaskView};
+use crate::views::{RolloutState, RolloutView, ServiceMessage, ServiceView, TaskView};
 
 /// What a container does, by the digest of its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,12 @@ pub enum Behaviour {
     Crashes(i32),
     /// It starts and never becomes healthy.
     NeverStable,
-    /// It can't be pulled.
-    Missing,
+    /// It can't be pulled, for such a reason.
+    CantStart(&'static str),
+    /// It can't be pulled at first, for such a reason, and then it can, and is healthy.
+    StartsLater(&'static str),
+    /// There is no room for it.
+    NoRoom,
 }
 
 /// The service's deployment circuit breaker.
@@ -71,6 +75,8 @@ pub struct FakeService {
     pub tasks: Vec<TaskView>,
     /// Each move that changed it: task definition and who asked (`pushway`, `service`, `someone`).
     pub moves: Vec<(String, &'static str)>,
+    /// What it has said, newest first.
+    pub said: Vec<ServiceMessage>,
     pub(super) completed: Vec<String>,
     pub(super) steps: Vec<(Timestamp, Step)>,
     pub(super) numbers: u32,
@@ -81,6 +87,7 @@ pub(super) enum Step {
     Runs(String),
     Completes(String),
     Fails(String),
+    FindsNoRoom(String),
     Drains,
     Meddles(String),
 }
@@ -130,6 +137,17 @@ impl FakeService {
         Event { at, function: "deploy-progress", payload }
     }
 
+    pub(super) fn action_event(&self, at: Timestamp, name: &str) -> Event {
+        let payload = json!({
+            "source": "aws.ecs",
+            "detail-type": "ECS Service Action",
+            "time": at.to_string(),
+            "resources": [self.arn()],
+            "detail": { "eventType": "ERROR", "eventName": name, "reason": "RESOURCE:FARGATE" },
+        });
+        Event { at, function: "deploy-progress", payload }
+    }
+
     pub(super) fn task_event(&self, at: Timestamp) -> Event {
         let payload = json!({
             "source": "aws.ecs",
@@ -162,6 +180,7 @@ impl World {
             rollouts: Vec::new(),
             tasks: Vec::new(),
             moves: Vec::new(),
+            said: Vec::new(),
             completed: vec![definition.clone()],
             steps: Vec::new(),
             numbers: 0,
@@ -272,7 +291,7 @@ impl FakeService {
             desired: self.desired,
             containers: primary.map(|images| images.keys().cloned().collect()).unwrap_or_default(),
             rollouts: self.rollouts.clone(),
-            messages: Vec::new(),
+            messages: self.said.clone(),
         }
     }
 }

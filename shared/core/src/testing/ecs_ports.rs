@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::World;
+use crate::definition::{ContainerDefinitionView, DefinitionView};
 use crate::ids::{ImageDigestRef, RunId};
 use crate::plan::Place;
 use crate::ports::{Answer, Fault, MoveServices, ReadServices};
@@ -24,6 +25,18 @@ impl ReadServices for World {
         self.call("tasks", &at.service, |state| {
             let service = state.ecs.find_mut(&at.cluster, &at.service);
             Ok(service.map(|service| service.tasks.clone()).unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn definition(&self, _: &Place, task_definition: &str) -> Answer<DefinitionView> {
+        self.call("definition", task_definition, |state| {
+            let images = state.ecs.definitions.get(task_definition).into_iter().flatten();
+            let container = |(name, image): (&String, &ImageDigestRef)| {
+                let view = ContainerDefinitionView { image: image.to_string(), ..Default::default() };
+                (name.clone(), view)
+            };
+            Ok(DefinitionView { containers: images.map(container).collect(), ..DefinitionView::default() })
         })
         .await
     }

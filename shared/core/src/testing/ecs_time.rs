@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Event;
 use super::ecs::{Behaviour, Breaker, Ecs, FakeService, Manner, Step};
 use crate::ids::ImageDigestRef;
-use crate::views::{ContainerView, RolloutState, RolloutView, TaskView};
+use crate::views::{ContainerView, RolloutState, RolloutView, ServiceMessage, TaskView};
 
 const STARTS: SignedDuration = SignedDuration::from_secs(5);
 const STEADY: SignedDuration = SignedDuration::from_secs(15);
@@ -77,9 +77,10 @@ impl Ecs {
                 service.steps.push((now + STARTS, Step::Runs(id.to_owned())));
                 service.steps.push((now + STEADY, Step::Completes(id.to_owned())));
             }
-            Behaviour::Crashes(_) | Behaviour::Missing => {
+            Behaviour::Crashes(_) | Behaviour::CantStart(_) | Behaviour::StartsLater(_) => {
                 service.steps.push((now + STARTS, Step::Fails(id.to_owned())));
             }
+            Behaviour::NoRoom => service.steps.push((now + STARTS, Step::FindsNoRoom(id.to_owned()))),
             Behaviour::NeverStable => {}
         }
     }
@@ -104,7 +105,7 @@ impl Ecs {
         };
         let stopped_reason = match stopped {
             None => "",
-            Some(Behaviour::Missing) => "CannotPullContainerError: manifest unknown",
+            Some(Behaviour::CantStart(reason) | Behaviour::StartsLater(reason)) => reason,
             Some(_) => "Essential container in task exited",
         };
         let container = |(name, image): (&String, &ImageDigestRef)| ContainerView {
@@ -121,6 +122,11 @@ impl Ecs {
             is_running: stopped.is_none(),
             is_stopped: stopped.is_some(),
             stopped_reason: stopped_reason.into(),
+            stop_code: match (exit_code, stopped) {
+                (Some(_), _) => "EssentialContainerExited".into(),
+                (None, Some(_)) => "TaskFailedToStart".into(),
+                (None, None) => String::new(),
+            },
             containers: images.iter().map(container).collect(),
         }
     }
@@ -157,6 +163,15 @@ impl Ecs {
                 events.push(service.event(at, "SERVICE_DEPLOYMENT_COMPLETED"));
             }
             Step::Fails(id) if service.is_moving_as(&id) => self.fail_task(service, &id, at, events),
+            Step::FindsNoRoom(id) if service.is_moving_as(&id) => {
+                let text = format!(
+                    "(service {}) was unable to place a task. Reason: Capacity is unavailable at this time. \
+                     Please try again later or in a different availability zone.",
+                    service.name
+                );
+                service.said.insert(0, ServiceMessage { at: Some(at), text });
+                events.push(service.action_event(at, "SERVICE_TASK_PLACEMENT_FAILURE"));
+            }
             Step::Drains => drain(service),
             Step::Meddles(definition) => {
                 service.moves.push((definition.clone(), "someone"));
@@ -173,6 +188,11 @@ impl Ecs {
             self.task(service, &rollout.task_definition, Some(self.behaviour(&rollout.task_definition)));
         service.tasks.push(stopped);
         events.push(service.task_event(at));
+        if let Behaviour::StartsLater(_) = self.behaviour(&rollout.task_definition) {
+            service.steps.push((at + STARTS, Step::Runs(id.to_owned())));
+            service.steps.push((at + STEADY, Step::Completes(id.to_owned())));
+            return;
+        }
         let counts = service.breaker != Breaker::Off || service.manner == Manner::Aws;
         let failed = rollout.failed + u32::from(counts);
         if let Some(rollout) = service.rollout(id) {

@@ -19,7 +19,7 @@ use crate::run::{Run, Status};
 use crate::source::{Hook, Provider};
 use crate::summary::RunSummary;
 use crate::views::ServiceRef;
-use crate::wait::{SWEEP_PATIENCE, Subject, Wait};
+use crate::wait::{SWEEP_PATIENCE, Subject, WAIT_PATIENCE, Wait};
 
 impl ReadRuns for World {
     async fn load(&self, id: RunId) -> Answer<Option<Run>> {
@@ -208,7 +208,7 @@ impl Waits for World {
 impl Overdue for World {
     async fn waits(&self, now: Timestamp) -> Answer<Vec<Wait>> {
         self.call("waits", "all", |state| {
-            let old = |wait: &&Wait| wait.opened_at < now - SWEEP_PATIENCE;
+            let old = |wait: &&Wait| wait.opened_at < now - WAIT_PATIENCE;
             let mut waits: Vec<Wait> = state.waits.iter().filter(old).cloned().collect();
             waits.sort_by_key(|wait| wait.opened_at);
             Ok(waits)
