@@ -195,6 +195,12 @@ fn environment_words(environment: &EnvironmentState) -> String {
             RollbackOutcome::Restored { by: RollbackOwner::Service } => {
                 "failed; the service went back by itself".into()
             }
+            RollbackOutcome::Restored { by: RollbackOwner::Alarm } => {
+                "failed; the service went back because an alarm went off".into()
+            }
+            RollbackOutcome::Restored { by: RollbackOwner::Person } => {
+                "failed; someone made the service go back".into()
+            }
             RollbackOutcome::NotNeeded { reason } => format!("failed; nothing to roll back: {reason}"),
             RollbackOutcome::Held => "failed; held as it is, as pushway.yml says".into(),
             RollbackOutcome::NoBaseline => "failed; there is no older version to go back to".into(),

@@ -43,6 +43,7 @@ const PORTS: &[(&str, &[&str])] = &[
             "ecs:DescribeServices",
             "ecs:DescribeTaskDefinition",
             "ecs:RegisterTaskDefinition",
+            "ecs:StopServiceDeployment",
             "ecs:TagResource",
             "ecs:UpdateService",
             "iam:PassRole",
@@ -63,9 +64,12 @@ const PORTS: &[(&str, &[&str])] = &[
     (
         "ReadServices",
         &[
+            "ecs:DescribeServiceDeployments",
+            "ecs:DescribeServiceRevisions",
             "ecs:DescribeServices",
             "ecs:DescribeTaskDefinition",
             "ecs:DescribeTasks",
+            "ecs:ListServiceDeployments",
             "ecs:ListTasks",
             "logs:GetLogEvents",
         ],

@@ -18,6 +18,7 @@ use pushway_core::rollout::{
     Progress, RollbackStep, SETTLING, Window, judge_deploy, judge_rollback, rollback_step,
 };
 use pushway_core::run::{Applied, DeployVerdict, Run, Status};
+use pushway_core::service_deployment::{ServiceDeploymentStatus, ServiceDeploymentView};
 use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner};
 use pushway_core::views::{RolloutState, RolloutView, ServiceView};
 use pushway_tests::sim::people;
@@ -227,16 +228,24 @@ proptest! {
     #[test]
     fn f32_a_verdict_says_serving_only_of_a_completed_primary_that_brings_what_was_wanted(
         service in service(), deployment in select(IDS), late in any::<bool>(), baseline in any::<bool>(),
+        record in record(),
     ) {
         let now = Timestamp::UNIX_EPOCH + SETTLING;
         let deadline = if late { now } else { now + SignedDuration::from_secs(1) };
         let window = Window { since: now - SETTLING, now, deadline };
         let rollout = rollout(baseline);
-        let deploy = judge_deploy(&rollout, deployment, &service, window);
-        let rollback = judge_rollback(&rollout, &service, window);
+        let deploy = judge_deploy(&rollout, deployment, &service, record.as_ref(), window);
+        let rollback = judge_rollback(&rollout, "record", &service, record.as_ref(), window);
         if matches!(deploy, Progress::Serving { .. }) {
+            // Our deployment, by id, and complete by the service's word or by ECS' own record of it.
             let primary = service.primary().expect("somebody serves");
-            prop_assert_eq!((primary.id.as_str(), primary.state), (deployment, RolloutState::Completed));
+            prop_assert_eq!(primary.id.as_str(), deployment);
+            let status = record.as_ref().map(|record| record.status);
+            let complete = primary.state == RolloutState::Completed;
+            prop_assert!(complete || status == Some(ServiceDeploymentStatus::Successful));
+            let shifts = record.as_ref().is_some_and(|record| !record.is_rolling);
+            prop_assert!(!shifts || status == Some(ServiceDeploymentStatus::Successful), "traffic still shifts");
+            prop_assert!(!record.as_ref().is_some_and(ServiceDeploymentView::goes_back), "it goes back");
         }
         if matches!(rollback, Progress::Serving { .. }) {
             let primary = service.primary().expect("somebody serves");
@@ -254,10 +263,10 @@ proptest! {
         let since = Timestamp::UNIX_EPOCH;
         let window = Window { since, now: since + SignedDuration::from_secs(age), deadline: since + SETTLING };
         if service.rollouts.iter().all(|view| view.id != deployment) {
-            prop_assert_eq!(judge_deploy(&rollout(baseline), deployment, &service, window), Progress::Moving);
+            prop_assert_eq!(judge_deploy(&rollout(baseline), deployment, &service, None, window), Progress::Moving);
         }
         if service.primary().is_none_or(|primary| !baseline || primary.task_definition != "old") {
-            prop_assert_eq!(judge_rollback(&rollout(baseline), &service, window), Progress::Moving);
+            prop_assert_eq!(judge_rollback(&rollout(baseline), "a", &service, None, window), Progress::Moving);
         }
     }
 
@@ -271,12 +280,12 @@ proptest! {
         state.rollout = Some(rollout(baseline));
         (state.deployment, state.rollback) = (None, None);
         state.deploy = Some(DeployVerdict { failure: Some(failure), ended_at: None });
-        prop_assert!(matches!(rollback_step(&state, &service), RollbackStep::NotNeeded(_)));
+        prop_assert!(matches!(rollback_step(&state, &service, None), RollbackStep::NotNeeded(_)));
     }
 
     #[test]
     fn f32_a_rollback_only_ever_moves_to_the_baseline_and_never_over_someone_else(
-        service in service(), which in any::<Index>(), baseline in any::<bool>(),
+        service in service(), which in any::<Index>(), baseline in any::<bool>(), record in record(),
     ) {
         // A run in the middle of a deploy, with or without a baseline.
         let played = which.get(&PLAYED[..5]);
@@ -285,7 +294,14 @@ proptest! {
         let mut state = run.environments[0].clone();
         state.rollout = Some(rollout(baseline));
         state.deployment = Some("a".into());
-        match rollback_step(&state, &service) {
+        match rollback_step(&state, &service, record.as_ref()) {
+            RollbackStep::Stop { deployment } => {
+                prop_assert!(baseline && record.is_some_and(|record| record.is_under_way()));
+                prop_assert_eq!(deployment, "record");
+            }
+            RollbackStep::Follow { deployment, .. } if deployment == "record" => {
+                prop_assert!(baseline && record.is_some_and(|record| record.goes_back()));
+            }
             RollbackStep::Move { task_definition } => {
                 prop_assert!(baseline);
                 prop_assert_eq!(&task_definition, "old");
@@ -336,10 +352,42 @@ fn service() -> impl Strategy<Value = ServiceView> {
             is_active: true,
             desired: 1,
             containers: vec!["web".into()],
+            settings: pushway_core::strategy::DeploymentSettings::default(),
             rollouts,
             messages: Vec::new(),
         }
     })
+}
+
+/// ECS' record of our deployment, where there is one.
+fn record() -> impl Strategy<Value = Option<ServiceDeploymentView>> {
+    use ServiceDeploymentStatus::{
+        InProgress, Pending, RollbackFailed, RollbackInProgress, RollbackRequested, RollbackSuccessful,
+        StopRequested, Stopped, Successful,
+    };
+    let statuses = select(&[
+        Pending,
+        InProgress,
+        Successful,
+        StopRequested,
+        Stopped,
+        RollbackRequested,
+        RollbackInProgress,
+        RollbackSuccessful,
+        RollbackFailed,
+    ]);
+    let view = (statuses, any::<bool>(), any::<bool>()).prop_map(|(status, is_rolling, breaker_tripped)| {
+        ServiceDeploymentView {
+            arn: "record".into(),
+            status,
+            reason: String::new(),
+            is_rolling,
+            breaker_tripped,
+            alarms: Vec::new(),
+            finished_at: None,
+        }
+    });
+    proptest::option::of(view)
 }
 
 fn rollout(baseline: bool) -> Rollout {

@@ -18,6 +18,7 @@ use pushway_core::run::{EnvironmentState, Run};
 use pushway_core::settle::{
     load_planned, open_on_service, or_tell, record, record_deploy_failure, settle_service, state_of,
 };
+use pushway_core::strategy::Movement;
 use pushway_core::views::{RolloutState, ServiceView};
 use pushway_core::wait::{Subject, Wait, Work};
 
@@ -96,7 +97,7 @@ where
         return Err(Stopped::Refused(reason));
     }
     if state.deployment.is_none() {
-        start(ports, run, state, &service, &rollout).await?;
+        start(ports, run, state, &service, &rollout, &target.movement()).await?;
     }
     settle_service(ports, &wait).await?;
     Ok(())
@@ -130,6 +131,7 @@ where
     P: Runs + MoveServices + Clock,
 {
     let Target::Ecs(target) = &planned.target;
+    target.strategy.check(&target.service, &service.settings).map_err(Stopped::Refused)?;
     let images = images_of(run, target).map_err(Stopped::Refused)?;
     if let Some(wanted) = images.keys().find(|name| !service.containers.contains(name)) {
         return Err(Stopped::Refused(messages::no_container(&target.service, wanted, &service.containers)));
@@ -175,6 +177,7 @@ async fn start<P>(
     state: &EnvironmentState,
     service: &ServiceView,
     rollout: &Rollout,
+    movement: &Movement,
 ) -> Result<(), Stopped>
 where
     P: Runs + MoveServices + Clock,
@@ -184,7 +187,7 @@ where
     let started = service.rollouts.iter().find(|view| view.task_definition == rollout.task_definition);
     let deployment = match started {
         Some(view) => view.id.clone(),
-        None => ports.move_service(&rollout.at(), &rollout.task_definition).await?,
+        None => ports.move_service(&rollout.at(), &rollout.task_definition, movement).await?,
     };
     tracing::info!(run_id = %run.id, environment = %state.name, deployment, "deploy started");
     let fact = Fact::DeployStarted { environment: state.name.clone(), deployment };

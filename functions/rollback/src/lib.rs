@@ -5,15 +5,17 @@
 
 use jiff::SignedDuration;
 use pushway_core::contract::{Done, EnvironmentTask, Failure};
-use pushway_core::fact::{Fact, RollbackOutcome, RollbackOwner};
+use pushway_core::fact::{Fact, RollbackOutcome, RollbackOwner, Rollout};
 use pushway_core::messages;
-use pushway_core::plan::{OnFailure, Target};
+use pushway_core::plan::{EcsTarget, OnFailure, Strategy, Target};
 use pushway_core::ports::{
     Answer, Callbacks, Clock, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
 };
 use pushway_core::rollout::{RollbackStep, rollback_step};
 use pushway_core::run::{EnvironmentState, Run};
 use pushway_core::settle::{load, load_planned, open_on_service, or_tell, record, settle_service, state_of};
+use pushway_core::strategy::Movement;
+use pushway_core::views::ServiceView;
 use pushway_core::wait::{Subject, Wait, Work};
 
 /// Rolls one environment back.
@@ -32,13 +34,12 @@ where
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     let state = state_of(&run, &task.environment)?;
     let Target::Ecs(target) = &planned.target;
-    let timeout = SignedDuration::from_secs(i64::from(target.timeout_seconds));
     let decided = match planned.on_failure {
         _ if state.rollback_outcome().is_some() => None,
         // What can't be undone is not undone by itself.
         _ if planned.irreversible && state.has_touched_service() => Some(RollbackOutcome::Held),
         OnFailure::Hold if state.has_touched_service() => Some(RollbackOutcome::Held),
-        OnFailure::Hold | OnFailure::Rollback => move_back(ports, &run, state, &task, timeout).await?,
+        OnFailure::Hold | OnFailure::Rollback => move_back(ports, &run, state, &task, target).await?,
     };
     if let Some(outcome) = decided {
         record(ports, run.id, Fact::RollbackEnded { environment: task.environment.clone(), outcome }).await?;
@@ -56,7 +57,7 @@ async fn move_back<P>(
     run: &Run,
     state: &EnvironmentState,
     task: &EnvironmentTask,
-    timeout: SignedDuration,
+    target: &EcsTarget,
 ) -> Answer<Option<RollbackOutcome>>
 where
     P: Runs + Waits + ReadServices + MoveServices + Callbacks + Clock,
@@ -80,37 +81,58 @@ where
         work: Work::Rollback(state.name.clone()),
         token: task.task_token.clone(),
         opened_at: now,
-        deadline: now + timeout,
+        deadline: now + SignedDuration::from_secs(i64::from(target.timeout_seconds)),
     };
-    let (deployment, by) = match rollback_step(state, &service) {
+    let own = ports.service_deployment(&rollout.at(), &rollout.task_definition).await?;
+    let step = rollback_step(state, &service, own.as_ref());
+    match step {
         RollbackStep::NotNeeded(reason) => return Ok(Some(RollbackOutcome::NotNeeded { reason })),
         RollbackStep::NoBaseline => return Ok(Some(RollbackOutcome::NoBaseline)),
-        RollbackStep::Follow { deployment, by } => {
-            if open_on_service(ports, &wait).await? == Written::Conflict {
-                return failed("another run moves the service at this moment");
-            }
-            (deployment, by)
+        _ if open_on_service(ports, &wait).await? == Written::Conflict => {
+            return failed("another run moves the service at this moment");
         }
-        RollbackStep::Move { task_definition } => {
-            if open_on_service(ports, &wait).await? == Written::Conflict {
-                return failed("another run moves the service at this moment");
-            }
-            match ports.move_service(&rollout.at(), &task_definition).await {
-                // The service was there already: it had gone back by itself.
-                Ok(deployment) if service.primary().is_some_and(|primary| primary.id == deployment) => {
-                    (deployment, RollbackOwner::Service)
-                }
-                Ok(deployment) => (deployment, RollbackOwner::Pushway),
-                Err(Fault::Permanent(why)) => {
-                    ports.close(&wait).await?;
-                    return failed(&why);
-                }
-                Err(fault) => return Err(fault),
-            }
+        _ => {}
+    }
+    let (deployment, by) = match act(ports, rollout, &service, step, target.strategy).await {
+        Ok(started) => started,
+        Err(Fault::Permanent(why)) => {
+            ports.close(&wait).await?;
+            return failed(&why);
         }
+        Err(fault) => return Err(fault),
     };
     tracing::info!(run_id = %run.id, environment = %state.name, deployment, ?by, "rollback started");
     record(ports, run.id, Fact::RollbackStarted { environment: state.name.clone(), deployment, by }).await?;
     settle_service(ports, &wait).await?;
     Ok(None)
+}
+
+/// Takes the step. Gives the deployment to follow and whose it is.
+async fn act<P: MoveServices>(
+    ports: &P,
+    rollout: &Rollout,
+    service: &ServiceView,
+    step: RollbackStep,
+    strategy: Strategy,
+) -> Answer<(String, RollbackOwner)> {
+    match step {
+        RollbackStep::Stop { deployment } => {
+            if ports.stop_deployment(&rollout.at(), &deployment).await? {
+                Ok((deployment, RollbackOwner::Pushway))
+            } else {
+                // It ended since it was looked at: the next try of this state looks again.
+                Err(Fault::Retryable(format!("deployment {deployment} is over and could not be stopped")))
+            }
+        }
+        RollbackStep::Move { task_definition } => {
+            let back = Movement::back(strategy);
+            let deployment = ports.move_service(&rollout.at(), &task_definition, &back).await?;
+            // The service may have been there already: it had gone back by itself.
+            let was_there = service.primary().is_some_and(|primary| primary.id == deployment);
+            Ok((deployment, if was_there { RollbackOwner::Service } else { RollbackOwner::Pushway }))
+        }
+        RollbackStep::Follow { deployment, by } => Ok((deployment, by)),
+        RollbackStep::NotNeeded(reason) => Err(Fault::Permanent(reason)),
+        RollbackStep::NoBaseline => Err(Fault::Permanent("there is nothing to go back to".into())),
+    }
 }

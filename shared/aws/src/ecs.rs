@@ -13,11 +13,14 @@ use pushway_core::definition::DefinitionView;
 use pushway_core::ids::{ImageDigestRef, RunId};
 use pushway_core::plan::Place;
 use pushway_core::ports::{Answer, MoveServices, ReadLogs as _, ReadServices};
+use pushway_core::service_deployment::ServiceDeploymentView;
+use pushway_core::strategy::Movement;
 use pushway_core::views::{
     ContainerView, RolloutState, RolloutView, ServiceMessage, ServiceRef, ServiceView, TaskView,
 };
 
 use crate::Aws;
+use crate::ecs_deployments::{configuration, settings};
 use crate::errors::{code, fault, incomplete};
 use crate::task_definition::{copy, definition_view, log_pointer};
 use crate::time::timestamp;
@@ -66,6 +69,14 @@ impl ReadServices for Aws {
         Ok(tasks.iter().map(task_view).collect())
     }
 
+    async fn service_deployment(
+        &self,
+        at: &ServiceRef,
+        task_definition: &str,
+    ) -> Answer<Option<ServiceDeploymentView>> {
+        self.newest_deployment(at, task_definition).await
+    }
+
     async fn definition(&self, _place: &Place, task_definition: &str) -> Answer<DefinitionView> {
         Ok(definition_view(self.describe_task_definition(task_definition).await?.0))
     }
@@ -97,17 +108,25 @@ impl MoveServices for Aws {
         registered.ok_or_else(|| incomplete(call, "taskDefinitionArn"))
     }
 
-    async fn move_service(&self, at: &ServiceRef, task_definition: &str) -> Answer<String> {
+    async fn move_service(
+        &self,
+        at: &ServiceRef,
+        task_definition: &str,
+        movement: &Movement,
+    ) -> Answer<String> {
         let call = "ecs UpdateService";
-        let answer = self
+        let mut update = self
             .ecs
             .update_service()
             .cluster(&at.cluster)
             .service(&at.service)
-            .task_definition(task_definition)
-            .send()
-            .await
-            .map_err(|error| fault(call, &error))?;
+            .task_definition(task_definition);
+        if !movement.is_as_configured() {
+            let service = self.describe_service(at).await?;
+            let service = service.ok_or_else(|| incomplete(call, &at.service))?;
+            update = update.deployment_configuration(configuration(&service, movement));
+        }
+        let answer = update.send().await.map_err(|error| fault(call, &error))?;
         let started = answer.service.as_ref().and_then(|service| deployment_of(service, task_definition));
         if let Some(id) = started {
             return Ok(id);
@@ -115,6 +134,10 @@ impl MoveServices for Aws {
         let service = self.describe_service(at).await?;
         let started = service.as_ref().and_then(|service| deployment_of(service, task_definition));
         started.ok_or_else(|| incomplete(call, format!("a deployment of {task_definition}")))
+    }
+
+    async fn stop_deployment(&self, _at: &ServiceRef, deployment: &str) -> Answer<bool> {
+        self.stop_service_deployment(deployment).await
     }
 }
 
@@ -209,6 +232,7 @@ fn service_view(service: &Service, containers: Vec<String>) -> ServiceView {
         is_active: service.status() == Some("ACTIVE"),
         desired: count(service.desired_count),
         containers,
+        settings: settings(service),
         rollouts,
         messages: messages.take(MAX_MESSAGES).collect(),
     }

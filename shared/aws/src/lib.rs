@@ -12,6 +12,7 @@ mod codebuild;
 mod codecommit;
 mod dynamo;
 mod ecs;
+mod ecs_deployments;
 mod errors;
 mod forges;
 mod guard;

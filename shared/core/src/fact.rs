@@ -340,6 +340,8 @@ pub enum DeployFailureKind {
     DeadlineReached,
     /// Someone else moved the service meanwhile.
     Diverged,
+    /// Someone stopped the deployment.
+    Stopped,
     /// Its image is not there, or may not be pulled, or is not for the machine.
     ImageUnavailable,
     /// A secret of its task definition can't be read.
@@ -373,6 +375,10 @@ pub enum RollbackOwner {
     Pushway,
     /// The service did so itself (the ECS deployment circuit breaker).
     Service,
+    /// The service did so because an alarm went off.
+    Alarm,
+    /// Someone told the service to.
+    Person,
 }
 
 /// What a rollback came to.

@@ -28,9 +28,11 @@ pub mod ports;
 pub mod reconcile;
 pub mod rollout;
 pub mod run;
+pub mod service_deployment;
 pub mod settle;
 pub mod signature;
 pub mod source;
+pub mod strategy;
 pub mod subscription;
 pub mod summary;
 #[cfg(any(test, feature = "testing"))]

@@ -18,6 +18,8 @@ use crate::gate::{ApprovalRule, Window};
 use crate::ids::{
     EnvironmentName, ImageDigestRef, InvalidId, JobName, PipelineName, RepositoryPath, VariableName,
 };
+use crate::strategy::Movement;
+pub use crate::strategy::Strategy;
 use crate::views::ServiceRef;
 
 /// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
@@ -221,17 +223,11 @@ pub struct EcsTarget {
     /// How the service moves to the new images.
     #[serde(default)]
     pub strategy: Strategy,
+    /// Alarms that make ECS go back by itself while it deploys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
     /// How long the deploy may take, in seconds.
     pub timeout_seconds: u32,
-}
-
-/// How a target moves to a new artifact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// Task by task.
-    #[default]
-    Rolling,
 }
 
 /// Where an image comes from; either way it is an image by digest when it is deployed.
@@ -350,6 +346,13 @@ impl Plan {
     /// The environment of this name.
     pub fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentPlan> {
         self.environments.iter().find(|environment| environment.name == *name)
+    }
+}
+
+impl EcsTarget {
+    /// How the service is told to move.
+    pub fn movement(&self) -> Movement {
+        Movement { strategy: self.strategy, alarms: self.alarms.clone() }
     }
 }
 

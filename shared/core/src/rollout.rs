@@ -13,6 +13,7 @@ use crate::ids::{EnvironmentName, ImageDigestRef};
 use crate::messages::{self, deploys};
 use crate::plan::{EcsTarget, ImageSource};
 use crate::run::{EnvironmentState, Run};
+use crate::service_deployment::{ServiceDeploymentStatus, ServiceDeploymentView};
 use crate::views::{RolloutState, RolloutView, ServiceView, TaskView};
 
 mod hopeless;
@@ -81,8 +82,46 @@ impl Window {
     }
 }
 
-/// Judges the deploy of `rollout` as `deployment`.
-pub fn judge_deploy(rollout: &Rollout, deployment: &str, service: &ServiceView, window: Window) -> Progress {
+/// Judges the deploy of `rollout` as `deployment`, by the service's view and, where there is one, by the
+/// deployment's own record. Both must agree on a success; of two who say that it is lost, the record says why.
+pub fn judge_deploy(
+    rollout: &Rollout,
+    deployment: &str,
+    service: &ServiceView,
+    record: Option<&ServiceDeploymentView>,
+    window: Window,
+) -> Progress {
+    use ServiceDeploymentStatus as Status;
+    let shown = judge_shown(rollout, deployment, service, window);
+    let Some(record) = record else { return shown };
+    let has_diverged = matches!(shown, Progress::Lost { kind: DeployFailureKind::Diverged, .. });
+    let primary = service.primary().filter(|primary| primary.id == deployment);
+    match record.status {
+        // A view is never behind the record of a rolling update. While traffic shifts, the old version may
+        // be the primary one.
+        Status::Pending | Status::InProgress | Status::StopRequested if record.is_rolling => shown,
+        Status::Pending | Status::InProgress | Status::StopRequested if window.is_over() => {
+            Progress::Lost { kind: DeployFailureKind::DeadlineReached, reason: record.reason.clone() }
+        }
+        Status::Pending | Status::InProgress | Status::StopRequested => Progress::Moving,
+        Status::Successful if primary.is_some() => Progress::Serving { ended_at: record.finished_at },
+        Status::Successful => shown,
+        Status::Stopped => match shown {
+            lost @ Progress::Lost { .. } => lost,
+            _ => Progress::Lost {
+                kind: DeployFailureKind::GivenUp,
+                reason: deploys::stopped_where_it_was(&record.reason),
+            },
+        },
+        _ if has_diverged => shown,
+        _ => {
+            let (kind, reason) = record.failure();
+            Progress::Lost { kind, reason }
+        }
+    }
+}
+
+fn judge_shown(rollout: &Rollout, deployment: &str, service: &ServiceView, window: Window) -> Progress {
     let lost = |kind, reason: &str| Progress::Lost { kind, reason: reason.to_owned() };
     let ours = service.rollouts.iter().find(|view| view.id == deployment);
     if let Some(ours) = ours
@@ -110,8 +149,31 @@ pub fn judge_deploy(rollout: &Rollout, deployment: &str, service: &ServiceView, 
 }
 
 /// Judges a rollback to the rollout's baseline. Whichever deployment brings the baseline counts: ours, the
-/// service's own, or one that a person started to help.
-pub fn judge_rollback(rollout: &Rollout, service: &ServiceView, window: Window) -> Progress {
+/// service's own, or one that a person started to help. Where `followed` is a service deployment that goes
+/// back, its record must say that it has: the old version never left, so its view alone says nothing.
+pub fn judge_rollback(
+    rollout: &Rollout,
+    followed: &str,
+    service: &ServiceView,
+    record: Option<&ServiceDeploymentView>,
+    window: Window,
+) -> Progress {
+    use ServiceDeploymentStatus as Status;
+    let lost = |kind, reason: &str| Progress::Lost { kind, reason: reason.to_owned() };
+    let Some(record) = record.filter(|record| record.arn == followed) else {
+        return judge_back(rollout, service, window);
+    };
+    match record.status {
+        Status::RollbackFailed => lost(DeployFailureKind::GivenUp, &record.reason),
+        Status::RollbackSuccessful | Status::Successful | Status::Stopped => {
+            judge_back(rollout, service, window)
+        }
+        _ if window.is_over() => lost(DeployFailureKind::DeadlineReached, &record.reason),
+        _ => Progress::Moving,
+    }
+}
+
+fn judge_back(rollout: &Rollout, service: &ServiceView, window: Window) -> Progress {
     let lost = |kind, reason: &str| Progress::Lost { kind, reason: reason.to_owned() };
     match service.primary() {
         Some(primary) if is_baseline(rollout, primary) => match primary.state {
@@ -145,6 +207,11 @@ pub enum RollbackStep {
         /// Who started it.
         by: RollbackOwner,
     },
+    /// Tell the deployment under way to stop and go back.
+    Stop {
+        /// The service deployment's ARN.
+        deployment: String,
+    },
     /// Move the service to this task definition.
     Move {
         /// ARN of the baseline's task definition.
@@ -152,8 +219,13 @@ pub enum RollbackStep {
     },
 }
 
-/// Decides the rollback's step. One owner at a time: where the service goes back by itself, we only watch.
-pub fn rollback_step(environment: &EnvironmentState, service: &ServiceView) -> RollbackStep {
+/// Decides the rollback's step. One owner at a time: where the service goes back by itself, or someone made it,
+/// we only watch.
+pub fn rollback_step(
+    environment: &EnvironmentState,
+    service: &ServiceView,
+    record: Option<&ServiceDeploymentView>,
+) -> RollbackStep {
     let (Some(rollout), false) = (&environment.rollout, environment.was_refused()) else {
         return RollbackStep::NotNeeded("the deploy had not touched the service".into());
     };
@@ -161,6 +233,9 @@ pub fn rollback_step(environment: &EnvironmentState, service: &ServiceView) -> R
         environment.rollback.as_ref().and_then(|rollback| rollback.deployment.clone())
     {
         return RollbackStep::Follow { deployment, by };
+    }
+    if let Some(step) = record.and_then(|record| step_of_record(environment, rollout, service, record)) {
+        return step;
     }
     let primary = service.primary();
     let started = environment.deployment.as_deref();
@@ -193,6 +268,40 @@ pub fn rollback_step(environment: &EnvironmentState, service: &ServiceView) -> R
             RollbackStep::Follow { deployment: primary.id.clone(), by: RollbackOwner::Service }
         }
         _ => RollbackStep::Move { task_definition: baseline.task_definition.clone() },
+    }
+}
+
+/// The step that a record asks for: one that is over, or could not go back, leaves it to the service's view.
+fn step_of_record(
+    environment: &EnvironmentState,
+    rollout: &Rollout,
+    service: &ServiceView,
+    record: &ServiceDeploymentView,
+) -> Option<RollbackStep> {
+    use ServiceDeploymentStatus as Status;
+    rollout.baseline.as_ref()?;
+    let is_back = service.primary().is_some_and(|primary| is_baseline(rollout, primary));
+    match record.status {
+        Status::Pending | Status::InProgress => {
+            return Some(RollbackStep::Stop { deployment: record.arn.clone() });
+        }
+        Status::RollbackRequested | Status::RollbackInProgress => Some(()),
+        Status::RollbackSuccessful if is_back => Some(()),
+        _ => None,
+    }?;
+    Some(RollbackStep::Follow { deployment: record.arn.clone(), by: whose_rollback(environment, record) })
+}
+
+/// Who made a deployment go back: if neither breaker nor alarm did, and the verdict was ours, so was the stop,
+/// and an earlier try of this state has died before it could write that down.
+fn whose_rollback(environment: &EnvironmentState, record: &ServiceDeploymentView) -> RollbackOwner {
+    let failure = environment.deploy.as_ref().and_then(|verdict| verdict.failure.as_ref());
+    let theirs = failure.is_some_and(|failure| {
+        matches!(failure.kind, DeployFailureKind::GivenUp | DeployFailureKind::Stopped)
+    });
+    match record.stopper() {
+        RollbackOwner::Person if !theirs => RollbackOwner::Pushway,
+        stopper => stopper,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::fact::{JobId, LogPointer, TestSummary};
 use crate::ids::{CommitSha, Digest, RunId};
 use crate::plan::{JobPlan, Place};
 use crate::source::{CloneLogin, Zone};
+use crate::strategy::DeploymentSettings;
 
 /// What a build is started with.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +121,8 @@ pub struct ServiceView {
     pub desired: u32,
     /// Containers of the current task definition, by name.
     pub containers: Vec<String>,
+    /// What it is set to, as far as strategies need it.
+    pub settings: DeploymentSettings,
     /// Its rollouts, the primary one first.
     pub rollouts: Vec<RolloutView>,
     /// Its latest messages, newest first, at most 20.

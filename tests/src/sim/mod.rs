@@ -7,6 +7,7 @@
 mod asl;
 mod clock;
 mod data;
+pub mod every_call;
 mod functions;
 mod interpreter;
 pub mod people;

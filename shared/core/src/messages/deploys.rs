@@ -3,7 +3,7 @@
 //! The symptom is read from the failure card, the kind from the verdict: a container that ran out of memory
 //! says more than the breaker that it tripped.
 
-use crate::fact::DeployFailureKind;
+use crate::fact::{DeployFailureKind, RollbackOwner};
 use crate::failure_card::FailureCard;
 
 /// What the card shows, in the order in which it explains most.
@@ -113,6 +113,49 @@ pub(crate) fn sick_container(name: &str) -> String {
     format!("the health check of container {name} fails")
 }
 
+/// The service is moved by something else than ECS itself.
+pub(crate) fn other_controller(service: &str, controller: &str) -> String {
+    format!(
+        "service {service:?} is moved by its deployment controller {controller}, and a strategy takes the controller ECS; \
+         leave `strategy` out, or create the service with the controller ECS"
+    )
+}
+
+/// A load balancer has nothing to shift the traffic to.
+pub(crate) fn no_alternate_target_group(service: &str) -> String {
+    format!(
+        "service {service:?} has a load balancer without an alternate target group, which ECS shifts the traffic to; \
+         add alternateTargetGroupArn, productionListenerRule and roleArn to its advancedConfiguration, or use `strategy: rolling`"
+    )
+}
+
+/// Nothing splits the traffic.
+pub(crate) fn nothing_to_shift(service: &str) -> String {
+    format!(
+        "service {service:?} has no load balancer, Service Connect or VPC Lattice that could split its traffic; \
+         use `strategy: rolling` or `blue_green`"
+    )
+}
+
+/// Who stopped a deployment, other than Pushway.
+pub(crate) fn stopped_by(who: RollbackOwner, alarms: &[String], reason: &str) -> String {
+    let who = match who {
+        RollbackOwner::Alarm => format!("alarm {} went off", alarms.join(", ")),
+        RollbackOwner::Service => "its circuit breaker tripped".into(),
+        RollbackOwner::Person | RollbackOwner::Pushway => "someone told ECS to stop it".into(),
+    };
+    if reason.is_empty() { who } else { format!("{who}: {reason}") }
+}
+
+/// How a deployment ended that is shown as stopped and not as gone back.
+pub(crate) fn stopped_where_it_was(reason: &str) -> String {
+    if reason.is_empty() {
+        "ECS stopped it where it was".into()
+    } else {
+        format!("ECS stopped it where it was: {reason}")
+    }
+}
+
 /// A container that ends the same way again and again.
 pub fn keeps_exiting(container: &str, code: i32, times: usize) -> String {
     format!("container {container} exited with code {code} ({times} times)")
@@ -124,6 +167,7 @@ pub fn deploy_failed(kind: DeployFailureKind, reason: &str, card: &FailureCard) 
     let said = if reason.is_empty() { "it gave no reason" } else { reason };
     let what = match kind {
         DeployFailureKind::Refused | DeployFailureKind::Diverged => return said.to_owned(),
+        DeployFailureKind::Stopped => format!("the deployment was stopped ({said})"),
         DeployFailureKind::GivenUp => format!("the service gave the deployment up ({said})"),
         DeployFailureKind::DeadlineReached => {
             format!("the deployment was not stable at its deadline ({said})")
@@ -156,6 +200,7 @@ pub fn deploy_advice(kind: DeployFailureKind, card: &FailureCard) -> &'static st
     match kind {
         DeployFailureKind::Refused => "mend what the message names, then push again",
         DeployFailureKind::Diverged => "find out who deployed outside of Pushway, then push again",
+        DeployFailureKind::Stopped => "find out who stopped it and why; push again if it was not meant",
         DeployFailureKind::ImageUnavailable if symptom != Symptom::WrongMachine => {
             "look whether the image is in the registry under this digest and whether the task's execution role may pull it"
         }
@@ -168,6 +213,9 @@ pub fn deploy_advice(kind: DeployFailureKind, card: &FailureCard) -> &'static st
         DeployFailureKind::DeadlineReached => symptom.advice().unwrap_or(
             "look at the service's events and health checks; raise the deploy's `timeout` if it is only slow",
         ),
+        DeployFailureKind::GivenUp if symptom == Symptom::Nothing => {
+            "see what the service and its alarms say, mend it and push again"
+        }
         DeployFailureKind::GivenUp
         | DeployFailureKind::KeepsExiting
         | DeployFailureKind::ImageUnavailable => {
@@ -199,7 +247,8 @@ mod tests {
     use super::*;
     use crate::failure_card::{StoppedContainer, StoppedTask};
     use DeployFailureKind::{
-        DeadlineReached, Diverged, GivenUp, ImageUnavailable, KeepsExiting, NoCapacity, Refused, SecretDenied,
+        DeadlineReached, Diverged, GivenUp, ImageUnavailable, KeepsExiting, NoCapacity, Refused,
+        SecretDenied, Stopped,
     };
 
     const TRIPPED: &str = "ECS deployment circuit breaker: tasks failed to start.";
@@ -292,6 +341,15 @@ mod tests {
         insta::assert_snapshot!(words(Diverged, "someone else has started deployment 2", &nothing), @r"
         someone else has started deployment 2
         next: find out who deployed outside of Pushway, then push again
+        ");
+        let alarm = stopped_by(RollbackOwner::Alarm, &["web-5xx".into()], "");
+        insta::assert_snapshot!(words(GivenUp, &alarm, &nothing), @r"
+        the service gave the deployment up (alarm web-5xx went off)
+        next: see what the service and its alarms say, mend it and push again
+        ");
+        insta::assert_snapshot!(words(Stopped, &stopped_by(RollbackOwner::Person, &[], "Rollback requested."), &nothing), @r"
+        the deployment was stopped (someone told ECS to stop it: Rollback requested.)
+        next: find out who stopped it and why; push again if it was not meant
         ");
         insta::assert_snapshot!(words(Refused, "cluster demo has no active service web", &nothing), @r"
         cluster demo has no active service web

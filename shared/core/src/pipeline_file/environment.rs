@@ -9,12 +9,13 @@ use super::checks::checks;
 use super::expression::{Part, Scope, parts};
 use super::gates::{approval, irreversible, windows};
 use super::jobs::Declared;
-use super::limits::{DEFAULT_DEPLOY_SECONDS, DEPLOY_SECONDS, MAX_ENVIRONMENTS, MAX_IMAGES};
+use super::limits::{MAX_ENVIRONMENTS, MAX_IMAGES};
 use super::reader::{Reader, most_similar};
+use super::strategy::{alarms, strategy, timeout};
 use super::yaml::{MAX_TEXT_BYTES, Node, Position};
 use super::{keys, messages};
 use crate::ids::EnvironmentName;
-use crate::plan::{EcsTarget, EnvironmentPlan, ImageSource, OnFailure, Place, Strategy, Target};
+use crate::plan::{EcsTarget, EnvironmentPlan, ImageSource, OnFailure, Place, Target};
 
 pub(super) fn environments(
     reader: &mut Reader<'_>,
@@ -83,17 +84,18 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
     let images = reader
         .required(&fields, "images", "{web: \"${build.image.IMAGE}\"}")
         .and_then(|node| images(reader, node, declared, scope));
-    let strategy = fields.get("strategy").and_then(|node| {
-        reader.choice(node, "strategy", &[("rolling", Strategy::Rolling)], messages::LATER_STRATEGY)
-    });
-    let timeout = fields.get("timeout").and_then(|node| reader.seconds(node, "timeout", DEPLOY_SECONDS));
+    let how = fields.get("strategy").and_then(|node| strategy(reader, node)).unwrap_or_default();
+    let alarms = fields.get("alarms").and_then(|node| alarms(reader, node)).unwrap_or_default();
+    let at = fields.get("strategy").unwrap_or(node);
+    let timeout = timeout(reader, fields.get("timeout"), at, how);
     Some(Target::Ecs(EcsTarget {
         cluster: cluster?,
         service: service?,
         images: images?,
         base: None,
-        strategy: strategy.unwrap_or_default(),
-        timeout_seconds: timeout.unwrap_or(DEFAULT_DEPLOY_SECONDS),
+        strategy: how,
+        alarms,
+        timeout_seconds: timeout?,
     }))
 }
 

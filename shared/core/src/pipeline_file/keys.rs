@@ -46,8 +46,16 @@ pub(super) const APPROVAL: Keys = Keys { of: "`approval`", known: &["required", 
 pub(super) const WINDOW: Keys =
     Keys { of: "a window", known: &["days", "from", "to", "timezone"], later: &[] };
 pub(super) const DEPLOY: Keys = Keys { of: "`deploy`", known: &["ecs"], later: messages::LATER_TARGET };
-pub(super) const ECS: Keys =
-    Keys { of: "`ecs`", known: &["cluster", "service", "images", "strategy", "timeout"], later: &[] };
+pub(super) const ECS: Keys = Keys {
+    of: "`ecs`",
+    known: &["cluster", "service", "images", "strategy", "alarms", "timeout"],
+    later: &[],
+};
+pub(super) const STRATEGY: Keys =
+    Keys { of: "`strategy`", known: &["blue_green", "canary", "linear"], later: &[] };
+pub(super) const BLUE_GREEN: Keys = Keys { of: "`blue_green`", known: &["bake"], later: &[] };
+pub(super) const CANARY: Keys = Keys { of: "`canary`", known: &["percent", "hold", "bake"], later: &[] };
+pub(super) const LINEAR: Keys = Keys { of: "`linear`", known: &["step", "every", "bake"], later: &[] };
 pub(super) const CHECK: Keys = Keys { of: "a check", known: &["http"], later: &[] };
 pub(super) const HTTP: Keys = Keys {
     of: "`http`",
@@ -63,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Keys; 14] = [
+    const ALL: [&Keys; 18] = [
         &TOP,
         &ON,
         &PUSH,
@@ -76,6 +84,10 @@ mod tests {
         &WINDOW,
         &DEPLOY,
         &ECS,
+        &STRATEGY,
+        &BLUE_GREEN,
+        &CANARY,
+        &LINEAR,
         &CHECK,
         &HTTP,
     ];

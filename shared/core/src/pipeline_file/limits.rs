@@ -57,6 +57,26 @@ pub const MAX_CHECKS: usize = 20;
 pub const DEPLOY_SECONDS: RangeInclusive<u32> = 60..=3 * 3600;
 /// A deploy's timeout where the file says none.
 pub const DEFAULT_DEPLOY_SECONDS: u32 = 15 * 60;
+/// A wait within a strategy: what ECS takes, up to what a deploy may last.
+pub const WAIT_SECONDS: RangeInclusive<u32> = 0..=3 * 3600;
+/// The part of the traffic that a canary gets first, in whole per cent.
+pub const CANARY_PERCENT: RangeInclusive<u16> = 1..=99;
+/// The part of the traffic of each linear step: ECS takes 3 and more (API Reference, `LinearConfiguration`).
+pub const STEP_PERCENT: RangeInclusive<u16> = 3..=100;
+/// How long both versions run after the traffic has moved, where the file says none.
+pub const DEFAULT_BAKE_MINUTES: u16 = 5;
+/// A canary's part where the file says none.
+pub const DEFAULT_CANARY_PERCENT: u8 = 10;
+/// How long a canary keeps its part where the file says none.
+pub const DEFAULT_HOLD_MINUTES: u16 = 5;
+/// A linear step where the file says none.
+pub const DEFAULT_STEP_PERCENT: u8 = 20;
+/// The pause between two linear steps where the file says none.
+pub const DEFAULT_EVERY_MINUTES: u16 = 2;
+/// Alarms of one deploy: ECS asks for each of them all the while.
+pub const MAX_ALARMS: usize = 10;
+/// Bytes of an alarm's name (Amazon CloudWatch API Reference, `PutMetricAlarm`).
+pub const MAX_ALARM_BYTES: usize = 255;
 /// One invocation makes all checks of an environment, and no Lambda function runs longer than 15 minutes.
 pub const MAX_VALIDATE_SECONDS: u32 = 12 * 60;
 /// Attempts of one check.

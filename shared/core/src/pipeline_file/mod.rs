@@ -20,6 +20,7 @@ mod problem;
 mod reader;
 mod schedule;
 mod schema;
+mod strategy;
 mod triggers;
 mod yaml;
 

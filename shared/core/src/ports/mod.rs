@@ -19,8 +19,10 @@ use crate::ids::{
 };
 use crate::plan::{Place, Plan};
 use crate::run::Run;
+use crate::service_deployment::ServiceDeploymentView;
 use crate::signature::Secret;
 use crate::source::{Hook, Provider};
+use crate::strategy::Movement;
 use crate::summary::RunSummary;
 use crate::views::{BuildRequest, BuildView, LogPage, ServiceRef, ServiceView, TaskView};
 use crate::wait::{Subject, Wait};
@@ -330,6 +332,12 @@ pub trait ReadServices: Sync {
     fn service(&self, at: &ServiceRef) -> impl Future<Output = Answer<Option<ServiceView>>> + Send;
     /// The service's running tasks and those that stopped lately.
     fn tasks(&self, at: &ServiceRef) -> impl Future<Output = Answer<Vec<TaskView>>> + Send;
+    /// ECS' own record of the newest deployment that brings this revision; `None` where none is kept.
+    fn service_deployment(
+        &self,
+        at: &ServiceRef,
+        task_definition: &str,
+    ) -> impl Future<Output = Answer<Option<ServiceDeploymentView>>> + Send;
     /// A revision of a task definition, as far as people compare it.
     fn definition(
         &self,
@@ -360,7 +368,12 @@ pub trait MoveServices: Sync {
         &self,
         at: &ServiceRef,
         task_definition: &str,
+        movement: &Movement,
     ) -> impl Future<Output = Answer<String>> + Send;
+    /// Tells a service deployment to stop and go back, as often as one likes. Gives whether it does; one that is
+    /// over does not.
+    fn stop_deployment(&self, at: &ServiceRef, deployment: &str)
+    -> impl Future<Output = Answer<bool>> + Send;
 }
 
 /// Reads logs.

@@ -94,7 +94,8 @@ async fn judged<P: ReadServices + Clock>(
     deployment: &str,
     service: &ServiceView,
 ) -> Answer<(Progress, Option<Vec<TaskView>>)> {
-    let progress = judge_deploy(rollout, deployment, service, window(ports, wait));
+    let record = ports.service_deployment(&rollout.at(), &rollout.task_definition).await?;
+    let progress = judge_deploy(rollout, deployment, service, record.as_ref(), window(ports, wait));
     if progress != Progress::Moving {
         return Ok((progress, None));
     }
@@ -137,7 +138,7 @@ where
         return answer(ports, wait, None).await;
     }
     let started = state.rollback.as_ref().and_then(|rollback| rollback.deployment.as_ref());
-    let (Some(rollout), Some((_, by))) = (&state.rollout, started) else {
+    let (Some(rollout), Some((followed, by))) = (&state.rollout, started) else {
         return if ports.now() < wait.deadline {
             Ok(Settled::Waiting)
         } else {
@@ -151,11 +152,14 @@ where
     };
     let outcome = match seen(ports, rollout).await? {
         None => failed(environment, "the service is gone"),
-        Some(service) => match judge_rollback(rollout, &service, window(ports, wait)) {
-            Progress::Moving => return Ok(Settled::Waiting),
-            Progress::Serving { .. } => RollbackOutcome::Restored { by: *by },
-            Progress::Lost { reason, .. } => without_baseline_tasks(environment, *by, &reason),
-        },
+        Some(service) => {
+            let record = ports.service_deployment(&rollout.at(), &rollout.task_definition).await?;
+            match judge_rollback(rollout, followed, &service, record.as_ref(), window(ports, wait)) {
+                Progress::Moving => return Ok(Settled::Waiting),
+                Progress::Serving { .. } => RollbackOutcome::Restored { by: *by },
+                Progress::Lost { reason, .. } => without_baseline_tasks(environment, *by, &reason),
+            }
+        }
     };
     let fact = Fact::RollbackEnded { environment: environment.clone(), outcome };
     record_first(ports, run.id, fact, |run| Ok(state_of(run, environment)?.rollback_outcome().is_some()))
@@ -167,7 +171,9 @@ fn without_baseline_tasks(environment: &EnvironmentName, by: RollbackOwner, reas
     let reason = if reason.is_empty() { "the service gave no reason" } else { reason };
     let who = match by {
         RollbackOwner::Pushway => "the deployment that brings it back did not complete",
-        RollbackOwner::Service => "the service's own rollback did not complete",
+        RollbackOwner::Service | RollbackOwner::Alarm | RollbackOwner::Person => {
+            "the service's own rollback did not complete"
+        }
     };
     failed(environment, &format!("{who}: {reason}"))
 }

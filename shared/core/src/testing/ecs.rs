@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use super::ecs_records::Record;
 use super::{Event, World};
 use crate::ids::ImageDigestRef;
+use crate::strategy::{DeploymentSettings, Movement};
 use crate::views::{RolloutState, RolloutView, ServiceMessage, ServiceView, TaskView};
 
 /// What a container does, by the digest of its image.
@@ -30,6 +32,8 @@ pub enum Behaviour {
     StartsLater(&'static str),
     /// There is no room for it.
     NoRoom,
+    /// It is healthy, and so long after it began, an alarm goes off if the deployment watches any.
+    Alarms(SignedDuration),
 }
 
 /// The service's deployment circuit breaker.
@@ -69,6 +73,14 @@ pub struct FakeService {
     pub manner: Manner,
     /// Someone else moves it to this task definition, so long after the next move.
     pub meddler: Option<(SignedDuration, String)>,
+    /// Someone stops the deployment under way, so long after the next move.
+    pub stopper: Option<SignedDuration>,
+    /// What it is set to and has.
+    pub settings: DeploymentSettings,
+    /// How it is moved.
+    pub movement: Movement,
+    /// ECS' records of its deployments, oldest first.
+    pub records: Vec<Record>,
     /// Its deployments.
     pub rollouts: Vec<RolloutView>,
     /// Its tasks, running and stopped.
@@ -88,6 +100,9 @@ pub(super) enum Step {
     Completes(String),
     Fails(String),
     FindsNoRoom(String),
+    GoesOff(String),
+    Interferes(String),
+    IsBack(String),
     Drains,
     Meddles(String),
 }
@@ -177,6 +192,10 @@ impl World {
             breaker: Breaker::On,
             manner: Manner::Aws,
             meddler: None,
+            stopper: None,
+            settings: DeploymentSettings { controller: "ECS".into(), fixed_balancers: 0, shifting: 1 },
+            movement: Movement::default(),
+            records: Vec::new(),
             rollouts: Vec::new(),
             tasks: Vec::new(),
             moves: Vec::new(),
@@ -188,6 +207,7 @@ impl World {
         let now = state.now;
         let id = state.ecs.begin(&mut service, &definition, now);
         service.steps.clear();
+        service.records.clear();
         state.ecs.run_tasks(&mut service, &id);
         if let Some(rollout) = service.rollout(&id) {
             rollout.state = RolloutState::Completed;
@@ -202,6 +222,7 @@ impl World {
         self.with_service(cluster, name, |service| {
             service.manner = manner;
             service.tasks.clear();
+            service.records.clear();
             for rollout in &mut service.rollouts {
                 rollout.running = 0;
                 // The emulator calls a first deployment complete, whatever its tasks do.
@@ -290,6 +311,7 @@ impl FakeService {
             is_active: self.is_active,
             desired: self.desired,
             containers: primary.map(|images| images.keys().cloned().collect()).unwrap_or_default(),
+            settings: self.settings.clone(),
             rollouts: self.rollouts.clone(),
             messages: self.said.clone(),
         }

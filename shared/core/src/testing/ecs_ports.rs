@@ -9,6 +9,8 @@ use crate::definition::{ContainerDefinitionView, DefinitionView};
 use crate::ids::{ImageDigestRef, RunId};
 use crate::plan::Place;
 use crate::ports::{Answer, Fault, MoveServices, ReadServices};
+use crate::service_deployment::ServiceDeploymentView;
+use crate::strategy::Movement;
 use crate::views::{ServiceRef, ServiceView, TaskView};
 
 impl ReadServices for World {
@@ -25,6 +27,20 @@ impl ReadServices for World {
         self.call("tasks", &at.service, |state| {
             let service = state.ecs.find_mut(&at.cluster, &at.service);
             Ok(service.map(|service| service.tasks.clone()).unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn service_deployment(
+        &self,
+        at: &ServiceRef,
+        task_definition: &str,
+    ) -> Answer<Option<ServiceDeploymentView>> {
+        self.call("service_deployment", task_definition, |state| {
+            let service = state.ecs.find_mut(&at.cluster, &at.service);
+            let records = service.map(|service| service.records.clone()).unwrap_or_default();
+            let newest = records.into_iter().rev().find(|record| record.task_definition == task_definition);
+            Ok(newest.map(|record| record.view))
         })
         .await
     }
@@ -66,11 +82,21 @@ impl MoveServices for World {
         .await
     }
 
-    async fn move_service(&self, at: &ServiceRef, definition: &str) -> Answer<String> {
+    async fn move_service(&self, at: &ServiceRef, definition: &str, movement: &Movement) -> Answer<String> {
         self.call("move_service", definition, |state| {
-            let now = state.now;
-            let moved = state.ecs.move_to(&at.cluster, &at.service, definition, "pushway", now);
+            let (now, by) = (state.now, ("pushway", movement));
+            let moved = state.ecs.move_to(&at.cluster, &at.service, definition, by, now);
             moved.ok_or_else(|| Fault::Permanent(format!("there is no service {at:?}")))
+        })
+        .await
+    }
+
+    async fn stop_deployment(&self, at: &ServiceRef, deployment: &str) -> Answer<bool> {
+        self.call("stop_deployment", deployment, |state| {
+            let mut events = Vec::new();
+            let goes_back = state.ecs.stop(&at.cluster, &at.service, deployment, state.now, &mut events);
+            state.events.extend(events);
+            Ok(goes_back)
         })
         .await
     }

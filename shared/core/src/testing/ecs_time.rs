@@ -7,7 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Event;
 use super::ecs::{Behaviour, Breaker, Ecs, FakeService, Manner, Step};
+use super::ecs_records::Why;
 use crate::ids::ImageDigestRef;
+use crate::plan::Strategy;
+use crate::strategy::Movement;
 use crate::views::{ContainerView, RolloutState, RolloutView, ServiceMessage, TaskView};
 
 const STARTS: SignedDuration = SignedDuration::from_secs(5);
@@ -25,7 +28,7 @@ impl Ecs {
         cluster: &str,
         service: &str,
         definition: &str,
-        who: &'static str,
+        (who, movement): (&'static str, &Movement),
         now: Timestamp,
     ) -> Option<String> {
         let position = self.services.iter().position(|known| {
@@ -39,7 +42,15 @@ impl Ecs {
         service.moves.push((definition.to_owned(), who));
         // A rollout under way that is superseded leaves the list without a word.
         service.rollouts.retain(|rollout| rollout.state != RolloutState::InProgress);
+        if movement.strategy != Strategy::AsConfigured {
+            service.movement.strategy = movement.strategy;
+        }
+        if !movement.alarms.is_empty() {
+            service.movement.alarms.clone_from(&movement.alarms);
+        }
+        service.supersede_records(now);
         let id = self.begin(&mut service, definition, now);
+        self.set_traps(&mut service, &id, definition, now);
         if who == "pushway"
             && let Some((after, definition)) = service.meddler.take()
         {
@@ -67,15 +78,17 @@ impl Ecs {
             updated_at: Some(now),
         };
         service.rollouts.insert(0, rollout);
+        service.open_record(&id, definition);
         self.set_out(service, &id, definition, now);
         id
     }
 
     fn set_out(&self, service: &mut FakeService, id: &str, definition: &str, now: Timestamp) {
         match self.behaviour(definition) {
-            Behaviour::Healthy | Behaviour::Sick(_) => {
+            Behaviour::Healthy | Behaviour::Sick(_) | Behaviour::Alarms(_) => {
+                let waits = SignedDuration::from_secs(i64::from(service.movement.strategy.waits_seconds()));
                 service.steps.push((now + STARTS, Step::Runs(id.to_owned())));
-                service.steps.push((now + STEADY, Step::Completes(id.to_owned())));
+                service.steps.push((now + STEADY + waits, Step::Completes(id.to_owned())));
             }
             Behaviour::Crashes(_) | Behaviour::CantStart(_) | Behaviour::StartsLater(_) => {
                 service.steps.push((now + STARTS, Step::Fails(id.to_owned())));
@@ -159,6 +172,7 @@ impl Ecs {
                     let definition = rollout.task_definition.clone();
                     service.completed.push(definition);
                 }
+                service.close_record(&id, at);
                 service.steps.push((at + DRAINS, Step::Drains));
                 events.push(service.event(at, "SERVICE_DEPLOYMENT_COMPLETED"));
             }
@@ -176,9 +190,10 @@ impl Ecs {
             Step::Meddles(definition) => {
                 service.moves.push((definition.clone(), "someone"));
                 service.rollouts.retain(|rollout| rollout.state != RolloutState::InProgress);
+                service.supersede_records(at);
                 self.begin(service, &definition, at);
             }
-            _ => {}
+            step => self.take_stop(service, step, at, events),
         }
     }
 
@@ -198,7 +213,9 @@ impl Ecs {
         if let Some(rollout) = service.rollout(id) {
             rollout.failed = failed;
         }
-        if service.breaker != Breaker::Off && failed >= THRESHOLD {
+        // The breaker covers rolling updates only.
+        let watched = service.breaker != Breaker::Off && !service.movement.strategy.shifts_traffic();
+        if watched && failed >= THRESHOLD {
             self.trip(service, id, at);
             events.push(service.event(at, "SERVICE_DEPLOYMENT_FAILED"));
         } else if service.tasks.iter().filter(|task| task.is_stopped).count() < MOST_TASKS as usize {
@@ -214,11 +231,15 @@ impl Ecs {
         rollout.desired = 0;
         rollout.running = 0;
         let failed = rollout.task_definition.clone();
+        service.fail_record(id, at);
         let back = service.completed.last().cloned().filter(|back| *back != failed);
         let (Breaker::On, Some(back)) = (service.breaker, back) else { return };
         service.moves.push((back.clone(), "service"));
         if service.manner == Manner::Aws {
-            self.begin(service, &back, at);
+            let records = service.records.clone();
+            let back = self.begin(service, &back, at);
+            service.records = records;
+            service.goes_back(id, Some(back), Why::Breaker);
         } else {
             for rollout in &mut service.rollouts {
                 rollout.is_primary = rollout.task_definition == back;

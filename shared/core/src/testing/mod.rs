@@ -26,6 +26,7 @@ mod branches;
 mod builds;
 mod ecs;
 mod ecs_ports;
+mod ecs_records;
 mod ecs_time;
 mod faults;
 mod forge;
@@ -34,6 +35,7 @@ mod workflow;
 
 pub use builds::{Build, BuildScript, digest_of};
 pub use ecs::{Behaviour, Breaker, FakeService, Manner};
+pub use ecs_records::Record;
 pub use faults::{Call, Injected};
 pub use workflow::TokenState;
 

@@ -74,8 +74,18 @@ fn environment() -> BoxedStrategy<Value> {
         http.insert("url".into(), url);
         json!({ "http": http })
     });
-    let ecs =
-        some_of(vec![("strategy", one_of(json!(["rolling"]))), ("timeout", one_of(json!(["1m", "3h"])))]);
+    let strategies = json!([
+        "rolling",
+        "canary",
+        {"blue_green": {"bake": "1m"}},
+        {"canary": {"percent": 1, "hold": "1m", "bake": "0m"}},
+        {"linear": {"step": 50, "every": "2m"}},
+    ]);
+    let ecs = some_of(vec![
+        ("strategy", one_of(strategies)),
+        ("alarms", one_of(json!([["web-5xx", "web slow"]]))),
+        ("timeout", one_of(json!(["1m", "3h"]))),
+    ]);
     (ecs, prop::option::of(prop::collection::vec(check, 0..3)), one_of(json!(["rollback", "hold"])))
         .prop_map(move |(mut ecs, checks, on_failure)| {
             ecs.insert("cluster".into(), json!("c"));
@@ -190,6 +200,12 @@ fn the_schema_has_the_limits_of_the_parser() {
         ("/$defs/job/properties/retries/maximum", limits::MAX_RETRIES.into()),
         ("/$defs/environment/properties/validate/maxItems", limits::MAX_CHECKS),
         ("/$defs/ecs/properties/images/maxProperties", limits::MAX_IMAGES),
+        ("/$defs/ecs/properties/alarms/maxItems", limits::MAX_ALARMS),
+        ("/$defs/ecs/properties/alarms/items/maxLength", limits::MAX_ALARM_BYTES),
+        ("/$defs/canary/properties/percent/maximum", (*limits::CANARY_PERCENT.end()).into()),
+        ("/$defs/canary/properties/percent/default", limits::DEFAULT_CANARY_PERCENT.into()),
+        ("/$defs/linear/properties/step/minimum", (*limits::STEP_PERCENT.start()).into()),
+        ("/$defs/linear/properties/step/default", limits::DEFAULT_STEP_PERCENT.into()),
         ("/$defs/http/properties/url/maxLength", limits::MAX_URL_BYTES),
         ("/$defs/http/properties/body_contains/maxLength", limits::MAX_BODY_BYTES),
         ("/$defs/http/properties/attempts/maximum", limits::MAX_ATTEMPTS.into()),

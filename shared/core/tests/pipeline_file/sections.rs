@@ -2,6 +2,7 @@
 
 use pushway_core::gate::{ApprovalRule, Window};
 use pushway_core::pipeline_file::parse;
+use pushway_core::plan::{Strategy, Target};
 
 use super::{changed, problems};
 
@@ -90,6 +91,13 @@ fn keys_of_later_versions_say_so() {
     ");
 }
 
+fn strategy_of(text: &str) -> (Strategy, u32) {
+    let source = changed("strategy: rolling\n        timeout: 10m", text);
+    let file = parse("pushway.yml", &source).unwrap_or_else(|problems| panic!("{problems}"));
+    let Target::Ecs(target) = &file.plan.environments[0].target;
+    (target.strategy, target.timeout_seconds)
+}
+
 #[test]
 fn gates_of_an_environment_are_read() {
     let gates = "    approval: { required: 2, timeout: 8h }\n    irreversible: true\n    windows:\n      \
@@ -157,12 +165,84 @@ fn gates_that_can_not_be_meant_are_refused() {
 }
 
 #[test]
-fn targets_and_strategies_of_later_versions_say_so() {
-    insta::assert_snapshot!(problems(&changed("strategy: rolling", "strategy: canary")), @r"
-    pushway.yml:25:19: `canary` is not supported by this version of Pushway; remove it
-    25 |         strategy: canary
+fn a_strategy_is_a_word_or_a_map_and_its_waits_come_on_top_of_the_default_timeout() {
+    let minutes = |minutes: u32| minutes * 60;
+    let canary = Strategy::Canary { percent: 10, hold_minutes: 5, bake_minutes: 5 };
+    assert_eq!(strategy_of("strategy: canary"), (canary, minutes(15 + 10)));
+    let canary = Strategy::Canary { percent: 25, hold_minutes: 30, bake_minutes: 0 };
+    let text = "strategy: { canary: { percent: 25, hold: 30m, bake: 0m } }\n        timeout: 31m";
+    assert_eq!(strategy_of(text), (canary, minutes(31)));
+    let linear = Strategy::Linear { step: 20, every_minutes: 2, bake_minutes: 5 };
+    assert_eq!(strategy_of("strategy: linear"), (linear, minutes(15 + 13)));
+    assert_eq!(strategy_of("strategy: { linear: {} }"), (linear, minutes(15 + 13)));
+    let blue_green = Strategy::BlueGreen { bake_minutes: 10 };
+    assert_eq!(strategy_of("strategy: { blue_green: { bake: 10m } }"), (blue_green, minutes(15 + 10)));
+    assert_eq!(strategy_of("strategy: rolling"), (Strategy::Rolling, minutes(15)));
+    assert_eq!(strategy_of("alarms: [web-5xx]"), (Strategy::AsConfigured, minutes(15)));
+    let long = "strategy: { blue_green: { bake: 2h50m } }";
+    assert_eq!(strategy_of(long), (Strategy::BlueGreen { bake_minutes: 170 }, minutes(180)));
+}
+
+#[test]
+fn a_strategy_that_could_not_be_followed_is_refused() {
+    let said = |text: &str| problems(&changed("strategy: rolling\n        timeout: 10m", text));
+    insta::assert_snapshot!(said("strategy: canray"), @r"
+    pushway.yml:25:19: `strategy` cannot be `canray`
+    25 |         strategy: canray
        |                   ^
-    hint: `rolling` is the only strategy
+    hint: did you mean `canary`?
+    ");
+    insta::assert_snapshot!(said("strategy: { canary: { percent: 0, hold: 90s, weight: 3 } }"), @r"
+    pushway.yml:25:40: `percent` is 0
+    25 |         strategy: { canary: { percent: 0, hold: 90s, weight: 3 } }
+       |                                        ^
+    hint: give a number from 1 to 99
+
+    pushway.yml:25:49: `hold` must be whole minutes
+    25 |         strategy: { canary: { percent: 0, hold: 90s, weight: 3 } }
+       |                                                 ^
+    hint: ECS counts in minutes: write 2m, not 90s
+
+    pushway.yml:25:54: unknown key `weight` in `canary`
+    25 |         strategy: { canary: { percent: 0, hold: 90s, weight: 3 } }
+       |                                                      ^
+    hint: `canary` takes percent, hold, bake
+    ");
+    insta::assert_snapshot!(said("strategy: { canary: {}, linear: {} }"), @r"
+    pushway.yml:25:19: `strategy` takes one of blue_green, canary and linear, and has canary, linear
+    25 |         strategy: { canary: {}, linear: {} }
+       |                   ^
+    hint: write a word, such as `strategy: rolling`, or a map such as `{ canary: { percent: 10, hold: 5m } }`
+    ");
+    insta::assert_snapshot!(said("strategy: {}"), @r"
+    pushway.yml:25:19: `strategy` takes one of blue_green, canary and linear, and has none
+    25 |         strategy: {}
+       |                   ^
+    hint: write a word, such as `strategy: rolling`, or a map such as `{ canary: { percent: 10, hold: 5m } }`
+    ");
+    insta::assert_snapshot!(said("strategy: { linear: { step: 3, every: 1h } }"), @r"
+    pushway.yml:25:19: the strategy waits 1985m by itself, and the deploy may take 3h only
+    25 |         strategy: { linear: { step: 3, every: 1h } }
+       |                   ^
+    hint: shorten its waits, or raise `timeout`, up to 3h
+    ");
+    insta::assert_snapshot!(said("strategy: { blue_green: { bake: 10m } }\n        timeout: 10m"), @r"
+    pushway.yml:26:18: the strategy waits 10m by itself, and the deploy may take 10m only
+    26 |         timeout: 10m
+       |                  ^
+    hint: shorten its waits, or raise `timeout`, up to 3h
+    ");
+    insta::assert_snapshot!(said("alarms: [\"a,b\"]"), @r#"
+    pushway.yml:25:18: `a,b` is not the name of an alarm
+    25 |         alarms: ["a,b"]
+       |                  ^
+    hint: name each CloudWatch alarm in an item of its own, without commas
+    "#);
+    insta::assert_snapshot!(said("alarms: [a, a]"), @r"
+    pushway.yml:25:21: `a` is listed twice in `alarms`
+    25 |         alarms: [a, a]
+       |                     ^
+    hint: keep one of the two
     ");
 }
 

@@ -16,12 +16,6 @@ pub(in crate::pipeline_file) const LATER_TARGET: Later = &[
     ("hosts", "`ecs` is the only target"),
     ("command", "`ecs` is the only target"),
 ];
-/// See [`Later`].
-pub(in crate::pipeline_file) const LATER_STRATEGY: Later = &[
-    ("blue_green", "`rolling` is the only strategy"),
-    ("canary", "`rolling` is the only strategy"),
-    ("linear", "`rolling` is the only strategy"),
-];
 
 // Jobs.
 
@@ -132,6 +126,36 @@ pub(in crate::pipeline_file) fn image_not_fixed(found: &str) -> Words {
     Words::new(
         format!("the image {} is not fixed by a digest", quoted(found)),
         "a tag can move between test and deploy: write ${build.<job>.<OUTPUT>}, or repository@sha256:<digest>",
+    )
+}
+
+pub(in crate::pipeline_file) fn one_strategy(given: &[&str]) -> Words {
+    let found = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
+    Words::new(
+        format!("`strategy` takes one of blue_green, canary and linear, and has {found}"),
+        "write a word, such as `strategy: rolling`, or a map such as `{ canary: { percent: 10, hold: 5m } }`",
+    )
+}
+
+pub(in crate::pipeline_file) fn not_whole_minutes(key: &str) -> Words {
+    Words::new(format!("{} must be whole minutes", quoted(key)), "ECS counts in minutes: write 2m, not 90s")
+}
+
+pub(in crate::pipeline_file) fn waits_too_long(waits: u32, timeout: u32, longest: u32) -> Words {
+    Words::new(
+        format!(
+            "the strategy waits {} by itself, and the deploy may take {} only",
+            duration(waits),
+            duration(timeout)
+        ),
+        format!("shorten its waits, or raise `timeout`, up to {}", duration(longest)),
+    )
+}
+
+pub(in crate::pipeline_file) fn wrong_alarm(name: &str) -> Words {
+    Words::new(
+        format!("{} is not the name of an alarm", quoted(name)),
+        "name each CloudWatch alarm in an item of its own, without commas",
     )
 }
 
