@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use pushway_aws::account::Account;
 use pushway_core::environment::{Deployed, EnvironmentRecord, Freeze};
 use pushway_core::ids::{EnvironmentName, PipelineName, RunId};
+use pushway_core::messages::deploys;
 use pushway_core::settle::{Unlocked, unlock};
 use serde_json::{Value, json};
 
@@ -152,6 +153,8 @@ fn describe(record: &EnvironmentRecord) -> Vec<String> {
         (None, Some(current)) => lines.push(format!("serves   {}", version(current))),
         (None, None) => lines.push("serves   nothing that Pushway has deployed and checked".into()),
     }
+    let over = record.current.iter().filter_map(|current| current.over.as_ref());
+    lines.extend(over.map(|change| format!("over     {}", deploys::out_of_band(change))));
     let earlier = record.left.iter().flat_map(|_| &record.current).chain(&record.earlier);
     lines.extend(earlier.map(|deployed| format!("was good {}", version(deployed))));
     if let Some(freeze) = &record.freeze {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pushway_core::fact::{Entry, Fact, JobStage};
 use pushway_core::ids::{JobName, RunId};
+use pushway_core::messages::deploys;
 use pushway_core::run::{EnvironmentState, JobState, Run, Status};
 use pushway_core::views::LogLine;
 use serde::Deserialize;
@@ -150,6 +151,10 @@ fn describe(run: &Run) -> anyhow::Result<()> {
             format!("environment {}", environment.name),
             environment_words(environment)
         ))?;
+        let change = environment.rollout.as_ref().and_then(|rollout| rollout.out_of_band.as_ref());
+        if let Some(change) = change {
+            output::line(&format!("      note: {}", deploys::out_of_band(change)))?;
+        }
     }
     describe_cause(run)
 }

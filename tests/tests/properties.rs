@@ -399,6 +399,7 @@ fn rollout(baseline: bool) -> Rollout {
         task_definition: "ours".into(),
         images: [("web".to_owned(), old_image())].into(),
         baseline: baseline.then(|| Baseline { task_definition: "old".into() }),
+        out_of_band: None,
     }
 }
 

@@ -2,12 +2,12 @@
 //! sure. What is kept of them with the run.
 
 use jiff::SignedDuration;
-use pushway_core::fact::{DeployFailure, DeployFailureKind, Fact};
-use pushway_core::ids::RunId;
+use pushway_core::fact::{DeployFailure, DeployFailureKind, Fact, OutOfBand};
+use pushway_core::ids::{ImageDigestRef, RunId};
 use pushway_core::run::{Run, Status};
 use pushway_core::testing::{Behaviour, Breaker, Manner};
 use pushway_tests::sim::Events;
-use pushway_tests::sim::story::{Story, image_of, old_image};
+use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
 
 const NO_MANIFEST: &str = "CannotPullContainerError: manifest for registry/web not found: manifest unknown";
 const NO_SECRET: &str = "ResourceInitializationError: unable to pull secrets or registry auth: unable to \
@@ -114,9 +114,9 @@ fn the_card_of_a_failed_deploy_is_kept_with_the_run() {
 #[test]
 fn f30_a_first_deploy_without_hope_has_nothing_to_go_back_to() {
     let mut story = Story::new();
-    let broken = pushway_tests::sim::story::parse(&format!("registry/first@sha256:{}", "1".repeat(64)));
+    let broken = parse(&format!("registry/first@sha256:{}", "1".repeat(64)));
     story.world().add_broken_service("fresh", "web", &broken, Manner::Aws);
-    let pipeline = pushway_tests::sim::story::PIPELINE.replace("cluster: demo", "cluster: fresh");
+    let pipeline = PIPELINE.replace("cluster: demo", "cluster: fresh");
     let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
     story.image_does(&commit, Behaviour::CantStart(NO_MANIFEST));
     let run = story.play_commit(&commit);
@@ -153,5 +153,46 @@ fn f7_a_verdict_comes_within_a_second_of_its_event_and_within_70_seconds_without
         let swept = latest(behaviour, rollout, Events::Lost);
         assert!(swept > SignedDuration::ZERO, "{behaviour:?} was told of by nobody");
         assert!(swept <= SignedDuration::from_secs(70), "{behaviour:?}: {swept}");
+    }
+}
+
+#[test]
+fn someone_who_deployed_in_between_is_told_of_by_the_next_run_and_by_the_environment() {
+    let mut story = Story::new();
+    let first = story.play();
+    assert_eq!(first.environments[0].rollout.as_ref().unwrap().out_of_band, None, "nothing is known before");
+    let second = story.play();
+    assert_eq!(second.environments[0].rollout.as_ref().unwrap().out_of_band, None, "that was us");
+    let theirs: ImageDigestRef = parse(&format!("registry/theirs@sha256:{}", "2".repeat(64)));
+    let definition = story.world().define_by_hand("theirs", &theirs);
+    story.world().with_service("demo", "web", |service| {
+        for rollout in &mut service.rollouts {
+            rollout.task_definition.clone_from(&definition);
+        }
+        for task in &mut service.tasks {
+            task.task_definition.clone_from(&definition);
+        }
+    });
+    let third = story.play();
+    assert_eq!(third.status, Status::Succeeded);
+    let change = third.environments[0].rollout.as_ref().unwrap().out_of_band.clone().unwrap();
+    let expected = second.environments[0].rollout.as_ref().unwrap().task_definition.clone();
+    assert_eq!(change, OutOfBand { found: definition, expected, run: second.id });
+    assert_eq!(story.world().environment_records()[0].current.as_ref().unwrap().over, Some(change.clone()));
+    let words = pushway_core::messages::deploys::out_of_band(&change);
+    assert!(words.contains("it ran theirs:"), "{words}");
+}
+
+#[test]
+fn what_pushway_has_rolled_back_or_left_behind_itself_is_not_out_of_band() {
+    for hold in [false, true] {
+        let mut story = Story::new();
+        story.play();
+        let pipeline = if hold { format!("{PIPELINE}    on_failure: hold\n") } else { PIPELINE.into() };
+        let sick = story.commit_with(&[("pushway.yml", &pipeline)]);
+        story.image_does(&sick, Behaviour::Sick(500));
+        story.play_commit(&sick);
+        let next = story.play();
+        assert_eq!(next.environments[0].rollout.as_ref().unwrap().out_of_band, None, "hold: {hold}");
     }
 }

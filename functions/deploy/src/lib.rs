@@ -6,6 +6,7 @@
 
 use jiff::SignedDuration;
 use pushway_core::contract::{Done, EnvironmentTask, Failure, errors};
+use pushway_core::environment::EnvironmentRecord;
 use pushway_core::fact::{Baseline, Fact, Rollout};
 use pushway_core::ids::Fence;
 use pushway_core::messages;
@@ -72,13 +73,13 @@ where
     P: Runs + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
 {
     let Target::Ecs(target) = &planned.target;
-    let fence = check_fence(ports, run, state).await?;
+    let (fence, record) = check_fence(ports, run, state).await?;
     let service = ports.service(&planned.service()).await?.filter(|service| service.is_active);
     let service =
         service.ok_or_else(|| Stopped::Refused(messages::no_service(&target.cluster, &target.service)))?;
     let rollout = match &state.rollout {
         Some(rollout) => rollout.clone(),
-        None => prepare(ports, run, planned, &service, fence).await?,
+        None => prepare(ports, run, planned, &service, (fence, &record)).await?,
     };
     let now = ports.now();
     let wait = Wait {
@@ -108,13 +109,13 @@ async fn check_fence<P: Environments>(
     ports: &P,
     run: &Run,
     state: &EnvironmentState,
-) -> Result<Fence, Stopped> {
+) -> Result<(Fence, EnvironmentRecord), Stopped> {
     let (Some(pipeline), Some(fence)) = (&run.pipeline, state.fence) else {
         return Err(Stopped::Refused(messages::lock_lost(&state.name, None)));
     };
     let record = ports.environment(pipeline, &state.name).await?;
     if record.is_held_under(run.id, fence) {
-        Ok(fence)
+        Ok((fence, record))
     } else {
         Err(Stopped::Refused(messages::lock_lost(&state.name, record.holder.map(|holder| holder.run))))
     }
@@ -125,7 +126,7 @@ async fn prepare<P>(
     run: &Run,
     planned: &EnvironmentPlan,
     service: &ServiceView,
-    fence: Fence,
+    (fence, known): (Fence, &EnvironmentRecord),
 ) -> Result<Rollout, Stopped>
 where
     P: Runs + MoveServices + Clock,
@@ -155,6 +156,7 @@ where
         task_definition,
         images,
         baseline: baseline(service),
+        out_of_band: service.primary().and_then(|primary| known.out_of_band(&primary.task_definition)),
     };
     let fact = Fact::DeployPrepared { environment: planned.name.clone(), rollout: rollout.clone() };
     record(ports, run.id, fact).await?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::fact::OutOfBand;
 use crate::ids::{CommitSha, EnvironmentName, Fence, HookId, ImageDigestRef, PipelineName, RefName, RunId};
 use crate::messages;
 use crate::run::Run;
@@ -161,6 +162,9 @@ pub struct Deployed {
     pub images: BTreeMap<String, ImageDigestRef>,
     /// Since when.
     pub at: Timestamp,
+    /// What it replaced, where that had not come from Pushway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<OutOfBand>,
 }
 
 /// What asking for the lock came to.
@@ -310,6 +314,20 @@ impl EnvironmentRecord {
         }
         let newest = self.newest.get(&run.source.git_ref)?;
         newest.is_after(&Newest::of(run)).then_some(newest.run)
+    }
+
+    /// Whether the service runs something else than what was last brought there: someone deployed, or went
+    /// back, outside of Pushway. What a failed deploy of ours has left behind is no news.
+    pub fn out_of_band(&self, found: &str) -> Option<OutOfBand> {
+        let current = self
+            .current
+            .as_ref()
+            .filter(|current| self.left.is_none() && current.task_definition != found)?;
+        Some(OutOfBand {
+            found: found.to_owned(),
+            expected: current.task_definition.clone(),
+            run: current.run,
+        })
     }
 
     /// Whether `run` holds the lock.

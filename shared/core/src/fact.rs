@@ -292,6 +292,9 @@ pub struct Rollout {
     pub images: BTreeMap<String, ImageDigestRef>,
     /// What served before; `None` where no deployment had ever completed.
     pub baseline: Option<Baseline>,
+    /// What the service ran when the deploy began, where that is not what Pushway had brought it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_band: Option<OutOfBand>,
 }
 
 impl RollbackOutcome {
@@ -307,6 +310,17 @@ impl Rollout {
         let Self { place, cluster, service, .. } = self.clone();
         ServiceRef { place, cluster, service }
     }
+}
+
+/// A change of a service that did not come from Pushway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutOfBand {
+    /// ARN of the task definition revision that was found.
+    pub found: String,
+    /// ARN of the one that was left there.
+    pub expected: String,
+    /// The run that had left it there.
+    pub run: RunId,
 }
 
 /// The last good state of a service.

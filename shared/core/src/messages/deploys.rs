@@ -3,7 +3,7 @@
 //! The symptom is read from the failure card, the kind from the verdict: a container that ran out of memory
 //! says more than the breaker that it tripped.
 
-use crate::fact::{DeployFailureKind, RollbackOwner};
+use crate::fact::{DeployFailureKind, OutOfBand, RollbackOwner};
 use crate::failure_card::FailureCard;
 
 /// What the card shows, in the order in which it explains most.
@@ -134,6 +134,17 @@ pub(crate) fn nothing_to_shift(service: &str) -> String {
     format!(
         "service {service:?} has no load balancer, Service Connect or VPC Lattice that could split its traffic; \
          use `strategy: rolling` or `blue_green`"
+    )
+}
+
+/// The service ran something that Pushway had not brought there.
+pub fn out_of_band(change: &OutOfBand) -> String {
+    let name = |arn: &str| arn.rsplit('/').next().unwrap_or(arn).to_owned();
+    format!(
+        "someone had changed the service outside of Pushway: it ran {}, not {} of run {}",
+        name(&change.found),
+        name(&change.expected),
+        change.run
     )
 }
 

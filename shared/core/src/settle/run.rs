@@ -95,6 +95,7 @@ pub(super) async fn note_deployed<P: Plans + Environments + Clock>(
         task_definition: rollout.task_definition.clone(),
         images: rollout.images.clone(),
         at: ports.now(),
+        over: rollout.out_of_band.clone(),
     };
     lock::update(ports, pipeline, &environment.name, |record| {
         // Only under our own fence: a later holder knows better what serves.
