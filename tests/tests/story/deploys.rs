@@ -20,6 +20,9 @@ pub(crate) fn story(repository: &Repository) {
     let approved = approval_of_a_push_is_void_once_a_newer_one_asks(repository, &service);
     people_go_back_and_freezes_hold_back_what_is_new(repository, &service, &approved);
     who_deploys_by_hand_in_between_is_noticed(repository, &service);
+    an_image_that_does_not_exist_is_rolled_back_at_once(repository, &service);
+    a_deploy_that_never_settles_ends_at_its_deadline(repository, &service);
+    two_pipelines_take_turns_at_one_service(repository, &service);
 }
 
 /// Pushes a version; gives the run's id.
@@ -102,6 +105,75 @@ fn who_deploys_by_hand_in_between_is_noticed(repository: &Repository, service: &
     let run = ended(&begin(repository, "1.7.0"));
     assert_eq!(run["status"], "succeeded", "{run:#}");
     service.serves("1.7.0");
+}
+
+fn an_image_that_does_not_exist_is_rolled_back_at_once(repository: &Repository, service: &Service) {
+    let (real, absent) = (
+        "IMAGE=$(sh ci/push-image.sh)",
+        "IMAGE=$(sh ci/push-image.sh | sed 's/sha256:.*/sha256:0000000000000000000000000000000000000000000000000000000000000000/')",
+    );
+    repository.edit("buildspec.yml", real, absent);
+    let run = ended(&begin(repository, "1.8.0"));
+    assert_eq!(run["status"], "rolled_back", "{run:#}");
+    contains(&run["environments"][0]["deploy"]["failure"]["kind"], "image_unavailable");
+    service.serves("1.7.0");
+    repository.edit("buildspec.yml", absent, real);
+}
+
+fn a_deploy_that_never_settles_ends_at_its_deadline(repository: &Repository, service: &Service) {
+    // No breaker, and no two ends alike: nothing but its time can end it.
+    service.set_breaker(false);
+    let (serves, wanders) = (
+        "Some(\"serve\") => port().and_then(serve),",
+        "Some(\"serve\") => std::process::exit(std::process::id().try_into().unwrap_or(1) * 7 % 97 + std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| (since.as_millis() % 89) as i32) + 1),",
+    );
+    repository.edit("src/main.rs", serves, wanders);
+    repository.edit("pushway.yml", "timeout: 10m\n    validate", "timeout: 1m\n    validate");
+    let run = ended(&begin(repository, "1.9.0"));
+    assert_eq!(run["status"], "rolled_back", "{run:#}");
+    contains(&run["environments"][0]["deploy"]["failure"]["kind"], "deadline_reached");
+    contains(&run["cause"]["summary"], "exited with code");
+    service.serves("1.7.0");
+    repository.edit("src/main.rs", wanders, serves);
+    repository.edit("pushway.yml", "timeout: 1m\n    validate", "timeout: 10m\n    validate");
+    service.set_breaker(true);
+}
+
+fn two_pipelines_take_turns_at_one_service(repository: &Repository, service: &Service) {
+    let path = repository.folder.join("pushway.yml");
+    let first = std::fs::read_to_string(&path).expect("read");
+    let folder = repository.folder.join(".pushway");
+    std::fs::create_dir_all(&folder).expect("create");
+    std::fs::write(folder.join("a.yml"), &first).expect("write");
+    let second =
+        first.replace("pipeline: hello-ecs", "pipeline: second").replace("name: production", "name: live");
+    std::fs::write(folder.join("b.yml"), second).expect("write");
+    std::fs::remove_file(&path).expect("remove");
+    let one = ended(&begin(repository, "2.0.0"));
+    let commit = text(&one["source"]["commit"]);
+    let explained: Value =
+        serde_json::from_str(&output(&["explain", "--commit", commit, "--json"])).expect("JSON");
+    let explained = explained["explanations"].as_array().expect("explanations");
+    let runs: Vec<Value> = explained.iter().map(|told| ended(text(&told["run"]))).collect();
+    assert_eq!(runs.len(), 2, "{explained:#?}");
+    let mut held: Vec<(String, String)> = runs
+        .iter()
+        .map(|run| {
+            assert_eq!(run["status"], "succeeded", "{run:#}");
+            let journal = output(&["run", "watch", &id(run), "--json"]);
+            let at = |wanted: &str| {
+                let mut entries = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+                let entry = entries.find(|entry| entry["fact"]["fact"] == wanted).expect("the fact");
+                text(&entry["at"]).to_owned()
+            };
+            (at("lock_taken"), at("validated"))
+        })
+        .collect();
+    held.sort();
+    assert!(held[0].1 <= held[1].0, "both were at the service at once: {held:?}");
+    service.serves("2.0.0");
+    std::fs::remove_dir_all(&folder).expect("remove");
+    std::fs::write(&path, first).expect("write");
 }
 
 /// Rolls back, and gives the run, which must succeed.
@@ -202,6 +274,14 @@ impl Service {
         }
         fields.retain(|_, value| !value.is_null());
         text(&self.ecs("RegisterTaskDefinition", copy)["taskDefinition"]["taskDefinitionArn"]).to_owned()
+    }
+
+    fn set_breaker(&self, enable: bool) {
+        let breaker = json!({ "deploymentCircuitBreaker": { "enable": enable, "rollback": enable } });
+        self.ecs(
+            "UpdateService",
+            json!({ "cluster": PIPELINE, "service": "web", "deploymentConfiguration": breaker }),
+        );
     }
 
     /// Waits until someone moves the service, and moves it elsewhere at once.

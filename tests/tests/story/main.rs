@@ -78,7 +78,7 @@ fn pushes_become_verified_deployments_or_honest_failures() {
 
     // A forged delivery: refused, and no run.
     let before_forging = listed();
-    let told = forge();
+    let told = forge(repository.git(&["rev-parse", "HEAD"]).trim());
     assert!(told.contains("401"), "{told}");
     assert_eq!(listed(), before_forging, "a forged delivery made a run");
 
@@ -147,7 +147,7 @@ fn listed() -> Vec<String> {
 }
 
 /// Delivers a push as someone would who does not know the secret; gives what he is told.
-fn forge() -> String {
+fn forge(head: &str) -> String {
     let folder = root().canonicalize().expect("the repository").join(".pushway/git");
     let config =
         std::fs::read_to_string(folder.join("hello-ecs.hook.json")).expect("the hook's configuration");
@@ -161,7 +161,7 @@ fn forge() -> String {
     hook.args(["hook", "post-receive", "--config"]).arg(&forged).current_dir(folder.join("hello-ecs.git"));
     hook.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut hook = hook.spawn().expect("start the hook");
-    let line = format!("{} {} refs/heads/main\n", "0".repeat(40), "HEAD");
+    let line = format!("{} {head} refs/heads/main\n", "0".repeat(40));
     hook.stdin.take().expect("its input").write_all(line.as_bytes()).expect("write");
     let output = hook.wait_with_output().expect("its end");
     assert!(!output.status.success(), "a forged delivery was taken");
