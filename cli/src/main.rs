@@ -6,6 +6,7 @@
 mod approve;
 mod client;
 mod connect;
+mod deploy;
 mod disconnect;
 #[cfg(test)]
 mod docs;
@@ -53,6 +54,8 @@ enum Verb {
     Init(init::Args),
     /// Check pipeline files without pushing them.
     Validate(validate::Args),
+    /// Look at the targets of a pipeline before anything is pushed.
+    Deploy(deploy::Args),
     /// Tie a repository to the installation in your AWS account.
     Connect(Box<connect::Args>),
     /// List the connected repositories and how well they are looked after.
@@ -112,6 +115,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Run { verb } => run::main(&cli.at, cli.json, &verb).await,
         Verb::Init(args) => init::main(cli.json, &args),
         Verb::Validate(args) => validate::main(cli.json, &args),
+        Verb::Deploy(args) => deploy::main(cli.json, &args).await,
         Verb::Connect(args) => connect::main(cli.json, &args).await,
         Verb::Repos(args) => repos::main(&cli.at, cli.json, &args).await,
         Verb::Disconnect(args) => disconnect::main(cli.json, &args).await,

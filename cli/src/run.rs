@@ -156,6 +156,9 @@ fn describe(run: &Run) -> anyhow::Result<()> {
             output::line(&format!("      note: {}", deploys::out_of_band(change)))?;
         }
     }
+    for finding in &run.findings {
+        output::line(&format!("  {finding}"))?;
+    }
     describe_cause(run)
 }
 
@@ -268,6 +271,14 @@ fn tell(fact: &Fact) -> String {
         Fact::DeployPrepared { environment, rollout } => {
             format!("{environment}: registered {}", rollout.task_definition)
         }
+        Fact::TaskPrepared { environment, task, revision } => {
+            format!("{environment}: registered {revision} for task {}", task + 1)
+        }
+        Fact::TaskStarted { environment, task, .. } => format!("{environment}: task {} started", task + 1),
+        Fact::TaskEnded { environment, task, end } => match &end.failure {
+            None => format!("{environment}: task {} ended well", task + 1),
+            Some(why) => format!("{environment}: task {} failed: {why}", task + 1),
+        },
         Fact::DeployStarted { environment, deployment } => {
             format!("{environment}: rollout {deployment} started")
         }

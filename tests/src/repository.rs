@@ -40,8 +40,15 @@ pub fn json(path: &str) -> Value {
 /// # Panics
 /// When it can't be read.
 pub fn template() -> Value {
-    let Node(value) = serde_saphyr::from_str(&text("template.yaml"))
-        .unwrap_or_else(|error| panic!("template.yaml: {error}"));
+    cloudformation("template.yaml")
+}
+
+/// The same of another `CloudFormation` template.
+///
+/// # Panics
+/// When it can't be read.
+pub fn cloudformation(path: &str) -> Value {
+    let Node(value) = serde_saphyr::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     value
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pushway_tests::repository::{entries, many, pascal, resources, sources, template, text, texts};
+use pushway_tests::repository::{
+    cloudformation, entries, many, pascal, resources, sources, template, text, texts,
+};
 use serde_json::Value;
 
 /// The actions behind each port. A transaction needs the actions of its items (`DynamoDB` Developer Guide,
@@ -16,6 +18,17 @@ const PORTS: &[(&str, &[&str])] = &[
     (
         "CommitStatuses",
         &["codecommit:GetCommit", "codecommit:PostCommentForComparedCommit", "secretsmanager:GetSecretValue"],
+    ),
+    (
+        "CreateServices",
+        &[
+            "ecs:CreateService",
+            "ecs:DescribeClusters",
+            "ecs:TagResource",
+            "iam:PassRole",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
+        ],
     ),
     ("Deliveries", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Environments", &["dynamodb:GetItem", "dynamodb:PutItem"]),
@@ -47,6 +60,8 @@ const PORTS: &[(&str, &[&str])] = &[
             "ecs:TagResource",
             "ecs:UpdateService",
             "iam:PassRole",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
         ],
     ),
     ("Overdue", &["dynamodb:GetItem", "dynamodb:Query"]),
@@ -72,13 +87,40 @@ const PORTS: &[(&str, &[&str])] = &[
             "ecs:ListServiceDeployments",
             "ecs:ListTasks",
             "logs:GetLogEvents",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
         ],
     ),
+    (
+        "ReadTargets",
+        &[
+            "ecs:DescribeClusters",
+            "ecs:DescribeServices",
+            "ecs:DescribeTaskDefinition",
+            "elasticloadbalancing:DescribeTargetGroupAttributes",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
+        ],
+    ),
+    ("ReadTasks", &["ecs:DescribeTasks", "sts:AssumeRole", "sts:SetSourceIdentity"]),
     ("Reconciliations", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     // A private file takes the hook's token; a plain git server's file lies in the table.
     (
         "RepositoryFiles",
         &["codecommit:GetFile", "codecommit:GetFolder", "dynamodb:GetItem", "secretsmanager:GetSecretValue"],
+    ),
+    (
+        "RunTasks",
+        &[
+            "ecs:DescribeServices",
+            "ecs:ListTasks",
+            "ecs:RunTask",
+            "ecs:StopTask",
+            "iam:PassRole",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
+        ],
     ),
     ("Runs", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Secrets", &["secretsmanager:GetSecretValue"]),
@@ -89,6 +131,10 @@ const PORTS: &[(&str, &[&str])] = &[
     ("Waits", &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Webhooks", &["secretsmanager:GetSecretValue"]),
 ];
+
+/// Ports that act where a deploy's target lies.
+const TARGET_PORTS: &[&str] =
+    &["CreateServices", "MoveServices", "ReadServices", "ReadTargets", "ReadTasks", "RunTasks"];
 
 /// What every function may: its log and its traces.
 const BASICS: &[&str] =
@@ -109,6 +155,8 @@ const ANY_RESOURCE: &[&str] = &[
     "ecs:DescribeTaskDefinition",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetGroups",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
@@ -191,7 +239,8 @@ fn a_role_grants_what_its_functions_ports_take() {
 fn the_code_calls_what_ports_are_said_to_take() {
     let source = sources("shared/aws/src");
     // The one is what ECS asks for on behalf of a call, the other what tags in a call take.
-    let implied = ["iam:PassRole", "ecs:TagResource"];
+    // A call that assumes a role with a source identity sets it.
+    let implied = ["iam:PassRole", "ecs:TagResource", "sts:SetSourceIdentity"];
     let actions: BTreeSet<&str> = PORTS.iter().flat_map(|(_, actions)| *actions).copied().collect();
     for action in actions.iter().filter(|action| !implied.contains(action)) {
         let (_, operation) = action.split_once(':').expect("an action has a service");
@@ -335,6 +384,78 @@ fn a41_only_this_account_can_make_services_act() {
     for (id, permission) in resources(&template, "AWS::Lambda::Permission") {
         assert!(permission.get("SourceArn").is_some(), "{id} names no source");
     }
+}
+
+#[test]
+fn a41_other_accounts_roles_are_assumed_by_name_and_none_by_default() {
+    let template = template();
+    let default = template["Parameters"]["TargetRoleArns"]["Default"].as_str().unwrap();
+    assert!(!default.contains('*') && default.contains("::000000000000:"), "{default}");
+    let mut assuming = Vec::new();
+    for (id, role) in roles(&template) {
+        for statement in statements(&template, role) {
+            if texts(&statement["Action"]).iter().any(|action| action.starts_with("sts:")) {
+                assert_eq!(texts(&statement["Action"]), ["sts:AssumeRole", "sts:SetSourceIdentity"], "{id}");
+                assert_eq!(statement["Resource"]["Ref"], "TargetRoleArns", "{id}");
+                assuming.push(id);
+            }
+        }
+    }
+    assert_eq!(
+        assuming,
+        ["DeployProgressRole", "DeployRole", "PlanRole", "RollbackRole", "SweepRole", "ValidateRole"]
+    );
+}
+
+/// What the role of another account may, and the account's own template (see `target-account.yaml`).
+#[test]
+fn a41_the_target_accounts_role_trusts_one_installation_and_grants_what_a_deploy_takes() {
+    let template = cloudformation("target-account.yaml");
+    let roles = roles(&template);
+    let role = roles["Role"];
+    assert_eq!(roles.len(), 1);
+    assert_eq!(template["Resources"].as_object().unwrap().len(), 1);
+    let trust = many(&role["AssumeRolePolicyDocument"]["Statement"]);
+    assert_eq!(trust.len(), 2);
+    for statement in trust {
+        let condition = &statement["Condition"];
+        let from = condition["ArnLike"]["aws:PrincipalArn"]["Fn::Sub"].as_str().unwrap();
+        assert!(from.ends_with("::${InstallationAccount}:role/${InstallationStack}-*"), "{from}");
+        assert_eq!(condition["StringLike"]["sts:SourceIdentity"]["Ref"], "Pipelines");
+        match texts(&statement["Action"])[..] {
+            ["sts:AssumeRole"] => {
+                assert_eq!(condition["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId")
+            }
+            ["sts:SetSourceIdentity"] => {}
+            ref other => panic!("it trusts anyone with {other:?}"),
+        }
+    }
+    // An external id that has a default is everybody's.
+    assert!(template["Parameters"]["ExternalId"].get("Default").is_none());
+
+    let statements = statements(&template, role);
+    let ports = TARGET_PORTS.iter().flat_map(|port| actions_of(port));
+    let wanted: BTreeSet<&str> = ports.copied().filter(|action| !action.starts_with("sts:")).collect();
+    assert_eq!(granted(&statements), wanted);
+    for statement in statements {
+        for action in texts(&statement["Action"]) {
+            let anywhere = texts(&statement["Resource"]).contains(&"*");
+            assert!(!anywhere || ANY_RESOURCE.contains(&action), "{action} on everything");
+            if action == "iam:PassRole" {
+                let service = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
+                assert_eq!(texts(service), ["ecs-tasks.amazonaws.com"]);
+                assert_eq!(statement["Resource"]["Ref"], "TaskRoleArns");
+            }
+            let resource = statement["Resource"]["Fn::Sub"].as_str().unwrap_or_default();
+            if ["ecs:CreateService", "ecs:DescribeServices", "ecs:UpdateService", "ecs:DescribeTasks"]
+                .contains(&action)
+            {
+                assert!(resource.ends_with("/${Cluster}/*"), "{action} on {resource}");
+            }
+        }
+    }
+    let (here, there) = (pushway_tests::repository::template(), &template["Parameters"]["TaskRoleArns"]);
+    assert_eq!(there["Default"], here["Parameters"]["TaskRoleArns"]["Default"]);
 }
 
 #[test]

@@ -154,6 +154,7 @@ fn environment_variables_are_those_the_code_reads() {
             ("PUSHWAY_STATE_MACHINE_ARN", &["StartExecutions", "ReadExecutions"][..]),
             ("PUSHWAY_BUILD_PROJECT", &["StartBuilds"]),
             ("PUSHWAY_VALIDATION_ALLOW", &["Probes"]),
+            ("PUSHWAY_TASK_ROLES", &["ReadTargets"]),
         ] {
             assert_eq!(variables.contains(variable), uses(ports), "{variable} of {name}");
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use pushway_core::definition_file::{MAX_DEFINITION_BYTES, MAX_DEFINITIONS_BYTES};
 use pushway_core::pipeline_file::{DIRECTORY, JSON_SCHEMA, PATHS, limits, parse, skip_marker};
 use pushway_tests::repository::text;
 use serde_json::Value;
@@ -104,6 +105,11 @@ fn figures_are_those_of_the_code() {
         ("a job", "outputs", at_most(limits::MAX_OUTPUTS)),
         ("a job", "reports", at_most(limits::MAX_REPORTS)),
         ("an environment", "validate", at_most(limits::MAX_CHECKS)),
+        ("an environment", "before", at_most(limits::MAX_BEFORE)),
+        ("`ecs_task`", "command", format!("at most {} words", limits::MAX_ARGUMENTS)),
+        ("`ecs_task`", "command", at_most(limits::MAX_ARGUMENT_BYTES)),
+        ("`ecs_task`", "timeout", durations(limits::TASK_SECONDS)),
+        ("`ecs_task`", "timeout", default(&duration(limits::DEFAULT_TASK_SECONDS))),
         ("`ecs`", "images", at_most(limits::MAX_IMAGES)),
         ("`ecs`", "timeout", durations(limits::DEPLOY_SECONDS)),
         ("`ecs`", "timeout", default(&duration(limits::DEFAULT_DEPLOY_SECONDS))),
@@ -139,6 +145,8 @@ fn figures_are_those_of_the_code() {
         format!("at most {} jobs with all matrices expanded", limits::MAX_JOBS),
         format!("`{}` at the root of the repository, or, where that is missing, `{}`", PATHS[0], PATHS[1]),
         format!("every `{DIRECTORY}/*.yml`"),
+        format!("of at most {} KiB, and all such files", MAX_DEFINITION_BYTES / 1024),
+        format!("of a pipeline of at most {} KiB together", MAX_DEFINITIONS_BYTES / 1024),
     ] {
         assert!(prose.contains(&sentence), "{sentence:?} is not in the page");
     }

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use pushway_core::fact::{DeployFailureKind, Fact, JobStage, RollbackOutcome, RollbackOwner};
+use pushway_core::plan::Place;
 use pushway_core::ports::Probed;
 use pushway_core::run::{Run, Status};
 use pushway_core::settle::{Unlocked, unlock};
@@ -245,28 +246,41 @@ fn an_image_by_tag_is_refused_and_the_service_is_not_touched() {
     assert_eq!(story.movers(), [""; 0]);
 }
 
-#[test]
-fn a_service_that_is_not_there_is_refused() {
-    for gone in [true, false] {
-        let mut story = Story::new();
-        let pipeline = if gone { PIPELINE.replace("service: web", "service: wbe") } else { PIPELINE.into() };
-        story.world().with_service("demo", "web", |service| service.is_active = gone);
-        let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
-        let run = story.play_commit(&commit);
-        assert_eq!(run.status, Status::Failed);
-        assert!(cause(&run).contains("has no active service"), "{}", cause(&run));
-        assert_eq!(story.movers(), [""; 0]);
-    }
+/// A run that has begun to build, for what changes after it was planned.
+fn building(story: &mut Story, pipeline: &str) -> pushway_core::ids::RunId {
+    let commit = story.commit_with(&[("pushway.yml", pipeline)]);
+    let id = story.push("main", &commit);
+    story.sim.run_until(|world| !world.builds().is_empty());
+    id
 }
 
 #[test]
-fn a_container_that_the_service_does_not_have_is_refused_by_name() {
+fn a_service_that_is_gone_by_the_time_of_its_deploy_is_refused() {
     let mut story = Story::new();
-    let pipeline = PIPELINE.replace("{ web: \"${", "{ wbe: \"${");
-    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
-    let run = story.play_commit(&commit);
+    let id = building(&mut story, PIPELINE);
+    story.world().with_service("demo", "web", |service| service.is_active = false);
+    story.sim.run();
+    story.check();
+    let run = story.run(id);
     assert_eq!(run.status, Status::Failed);
-    assert!(cause(&run).contains("no container \"wbe\", only web"), "{}", cause(&run));
+    assert!(cause(&run).contains("has no active service"), "{}", cause(&run));
+    assert_eq!(story.movers(), [""; 0]);
+}
+
+#[test]
+fn a_container_that_is_gone_by_the_time_of_its_deploy_is_refused_by_name() {
+    let mut story = Story::new();
+    let id = building(&mut story, PIPELINE);
+    let theirs = story.world().define_container_by_hand("api", &old_image());
+    story.world().with_service("demo", "web", |service| {
+        for rollout in &mut service.rollouts {
+            rollout.task_definition.clone_from(&theirs);
+        }
+    });
+    story.sim.run();
+    let run = story.run(id);
+    assert_eq!(run.status, Status::Failed);
+    assert!(cause(&run).contains("no container \"web\", only api"), "{}", cause(&run));
 }
 
 #[test]
@@ -285,4 +299,37 @@ fn f10_an_older_push_that_comes_late_never_goes_over_a_newer_one() {
     assert_eq!(story.run(newer.0).status, Status::Succeeded);
     assert_eq!(story.serving(), [image_of(&newer.1).digest().to_string()]);
     assert_eq!(story.movers(), ["pushway"], "the older one has moved the service");
+}
+
+#[test]
+fn a41_a_service_of_another_account_is_reached_with_that_accounts_role_in_every_call() {
+    const AWS: &str = "    aws: { role: \"arn:aws:iam::111122223333:role/pushway-target\", external_id: \"7f3a-web\", region: eu-west-1 }\n";
+    let place = Place {
+        role: Some("arn:aws:iam::111122223333:role/pushway-target".into()),
+        external_id: Some("7f3a-web".into()),
+        region: Some("eu-west-1".into()),
+        pipeline: Some(parse("web")),
+    };
+    for (behaviour, status) in [
+        (Behaviour::Healthy, Status::Succeeded),
+        (Behaviour::Crashes(3), Status::RolledBack),
+        (Behaviour::Sick(500), Status::RolledBack),
+    ] {
+        let mut story = Story::new();
+        story.world().with_service("demo", "web", |service| service.place = place.clone());
+        // A call without the role would not even see the service.
+        let commit = story.commit_with(&[("pushway.yml", &format!("{PIPELINE}{AWS}"))]);
+        story.image_does(&commit, behaviour);
+        let run = story.play_commit(&commit);
+        assert_eq!(run.status, status, "{behaviour:?}: {:?}", run.cause);
+        assert_eq!(staging(&run).rollout.as_ref().map(|rollout| &rollout.place), Some(&place));
+        if behaviour == Behaviour::Crashes(3) {
+            let evidence = &run.cause.as_ref().unwrap().evidence;
+            assert!(evidence.iter().any(|line| line.starts_with("log: ")), "{evidence:?}");
+        }
+        let (_, other) = (story.commit(), story.commit());
+        let run = story.play_commit(&other);
+        assert_eq!(run.status, Status::Rejected, "without the role nothing is seen");
+        assert!(cause(&run).contains("no cluster \"demo\""), "{}", cause(&run));
+    }
 }

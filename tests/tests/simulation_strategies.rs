@@ -157,12 +157,18 @@ fn a_service_that_can_not_be_moved_so_is_refused_untouched() {
         (BLUE_GREEN, "ECS", 1, 0, "without an alternate target group"),
         (LINEAR, "ECS", 0, 0, "that could split its traffic"),
     ] {
-        let (story, run) = play(strategy, Behaviour::Healthy, |story| {
-            story.world().with_service("demo", "web", |service| {
-                service.settings.controller = controller.into();
-                (service.settings.fixed_balancers, service.settings.shifting) = (fixed_balancers, shifting);
-            });
+        let mut story = Story::new();
+        let commit = story.commit_with(&[("pushway.yml", &pipeline(strategy))]);
+        let id = story.push("main", &commit);
+        // What it was when the run was planned is another story: simulation_preflight.
+        story.sim.run_until(|world| !world.builds().is_empty());
+        story.world().with_service("demo", "web", |service| {
+            service.settings.controller = controller.into();
+            (service.settings.fixed_balancers, service.settings.shifting) = (fixed_balancers, shifting);
         });
+        story.sim.run();
+        story.check();
+        let run = story.run(id);
         assert_eq!((run.status, failure(&run).kind), (Status::Failed, DeployFailureKind::Refused));
         assert!(failure(&run).cause.summary.contains(words), "{}", failure(&run).cause.summary);
         assert_eq!((story.movers(), story.world().done("register")), (vec![], 0));

@@ -1,7 +1,7 @@
 //! What a push changed, read from the repository on the git server: the delivery's body.
 //!
-//! Such a server has no API, so the delivery carries the pipeline files, their buildspecs, and which files
-//! the newest commits changed. Names of refs and files come from whoever pushes: each is one argument behind
+//! Such a server has no API, so the delivery carries the pipeline files, the files they name, and which
+//! files the newest commits changed. Names of refs and files come from whoever pushes: each is one argument behind
 //! `--end-of-options`, or data (row A14).
 
 use std::collections::BTreeMap;
@@ -82,15 +82,15 @@ fn show(commit: &str, format: &str) -> anyhow::Result<String> {
     Ok(text.trim().chars().take(MAX_MESSAGE).collect())
 }
 
-/// The pipeline files and the buildspecs they name, as far as the commit has them.
+/// The pipeline files, and the buildspecs and definitions they name, as far as the commit has them.
 fn files(commit: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for path in pipeline_files(commit)? {
         let Some(text) = file(commit, &path)? else { continue };
         if let Ok(parsed) = parse(&path, &text) {
-            for job in parsed.plan.build.iter().chain(&parsed.plan.test) {
-                if let Some(buildspec) = file(commit, job.buildspec.as_str())? {
-                    files.insert(job.buildspec.to_string(), buildspec);
+            for named in parsed.plan.files() {
+                if let Some(text) = file(commit, named.as_str())? {
+                    files.insert(named.to_string(), text);
                 }
             }
         }
@@ -149,7 +149,7 @@ fn fit(body: &mut PushBody) -> anyhow::Result<()> {
     let files = serde_json::to_string(&body.files)?.len();
     if files + 2 > MAX_FILES_BYTES {
         bail!(
-            "pipeline files and buildspecs are {files} bytes together, at most {MAX_FILES_BYTES} are taken; make them smaller"
+            "pipeline files and what they name are {files} bytes together, at most {MAX_FILES_BYTES} are taken; make them smaller"
         );
     }
     let mut room = MAX_FILES_BYTES - files - 2;

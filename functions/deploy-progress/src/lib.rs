@@ -1,11 +1,11 @@
 //! EventBridge "ECS Deployment State Change", "ECS Service Action" and "ECS Task State Change": reads the
-//! service back and answers the state that waits, if the rollout is over or has no hope.
+//! service or task back and answers the state that waits, if the rollout or task is over or has no hope.
 //!
-//! The event is only a hint: nothing it says is believed but which service it is about.
+//! The event is only a hint: nothing it says is believed but what it is about.
 
 use pushway_core::contract::{Done, Failure};
-use pushway_core::ports::{Callbacks, Clock, Fault, ReadServices, Runs, Waits};
-use pushway_core::settle::settle_service;
+use pushway_core::ports::{Callbacks, Clock, Fault, ReadServices, ReadTasks, Runs, Waits};
+use pushway_core::settle::{settle_service, settle_task};
 use pushway_core::wait::Subject;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,29 +26,35 @@ struct Detail {
     group: Option<String>,
 }
 
-/// Settles the service that an event tells of.
+/// Settles the service or task that an event tells of.
 pub async fn handle<P>(ports: &P, event: Value) -> Result<Done, Failure>
 where
-    P: Runs + Waits + ReadServices + Callbacks + Clock,
+    P: Runs + Waits + ReadServices + ReadTasks + Callbacks + Clock,
 {
-    let Some(service) = service_arn(event)? else { return Ok(Done {}) };
-    // Most events are about services that no run moves.
-    if let Some(wait) = ports.find(&Subject::Service(service.clone())).await? {
-        let settled = settle_service(ports, &wait).await?;
-        tracing::info!(run_id = %wait.run, service, ?settled, "service looked at");
+    let Some(subject) = subject(event)? else { return Ok(Done {}) };
+    // Most events are about services and tasks that no run waits for.
+    if let Some(wait) = ports.find(&subject).await? {
+        let settled = match &subject {
+            Subject::Task(_) => settle_task(ports, &wait).await?,
+            _ => settle_service(ports, &wait).await?,
+        };
+        tracing::info!(run_id = %wait.run, ?subject, ?settled, "service or task looked at");
     }
     Ok(Done {})
 }
 
-/// The service an event is about; `None` for a task that belongs to none.
-fn service_arn(event: Value) -> Result<Option<String>, Fault> {
+/// The service that an event is about, or the task where it belongs to none.
+fn subject(event: Value) -> Result<Option<Subject>, Fault> {
     let event: Event = serde_json::from_value(event).map_err(|error| {
         Fault::Permanent(format!("not an ECS deployment, service or task event: {error}"))
     })?;
+    let about = event.resources.into_iter().next();
     if ["ECS Deployment State Change", "ECS Service Action"].contains(&event.detail_type.as_str()) {
-        return Ok(event.resources.into_iter().next());
+        return Ok(about.map(Subject::Service));
     }
     let service = event.detail.group.as_deref().and_then(|group| group.strip_prefix("service:"));
-    let (Some(service), Some(cluster)) = (service, &event.detail.cluster_arn) else { return Ok(None) };
-    Ok(Some(format!("{}/{service}", cluster.replacen(":cluster/", ":service/", 1))))
+    let Some(service) = service else { return Ok(about.map(Subject::Task)) };
+    let cluster = event.detail.cluster_arn;
+    let arn = |cluster: String| format!("{}/{service}", cluster.replacen(":cluster/", ":service/", 1));
+    Ok(cluster.map(arn).map(Subject::Service))
 }

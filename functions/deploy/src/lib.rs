@@ -4,29 +4,44 @@
 //! was prepared is not prepared twice, a service that moves already is not moved again. The verdict is not
 //! given here: it follows from the service (`deploy-progress`, `sweep`).
 
+mod before;
+mod create;
+mod revision;
+
+use before::{Before, before};
 use jiff::SignedDuration;
 use pushway_core::contract::{Done, EnvironmentTask, Failure, errors};
 use pushway_core::environment::EnvironmentRecord;
-use pushway_core::fact::{Baseline, Fact, Rollout};
+use pushway_core::fact::{Baseline, DeployFailure, Fact, Rollout};
 use pushway_core::ids::Fence;
 use pushway_core::messages;
 use pushway_core::plan::{EnvironmentPlan, Target};
 use pushway_core::ports::{
-    Callbacks, Clock, Environments, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
+    Callbacks, Clock, CreateServices, Environments, Fault, MoveServices, Plans, ReadServices, ReadTasks,
+    RunTasks, Runs, Waits, Written,
 };
 use pushway_core::rollout::images_of;
 use pushway_core::run::{EnvironmentState, Run};
 use pushway_core::settle::{
     load_planned, open_on_service, or_tell, record, record_deploy_failure, settle_service, state_of,
 };
-use pushway_core::strategy::Movement;
 use pushway_core::views::{RolloutState, ServiceView};
 use pushway_core::wait::{Subject, Wait, Work};
 
 /// Deploys to one environment.
 pub async fn handle<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Environments
+        + Waits
+        + ReadServices
+        + MoveServices
+        + CreateServices
+        + RunTasks
+        + ReadTasks
+        + Callbacks
+        + Clock,
 {
     let token = task.task_token.clone();
     or_tell(ports, &token, deploy(ports, task).await).await
@@ -34,7 +49,17 @@ where
 
 async fn deploy<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Environments
+        + Waits
+        + ReadServices
+        + MoveServices
+        + CreateServices
+        + RunTasks
+        + ReadTasks
+        + Callbacks
+        + Clock,
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     let state = state_of(&run, &task.environment)?;
@@ -44,6 +69,13 @@ where
             let failure = record_deploy_failure(ports, &run, &task.environment, &reason).await?;
             Err(Failure::new(errors::DEPLOY_FAILED, failure.cause.summary))
         }
+        Err(Stopped::Failed(failure)) => {
+            let environment = task.environment.clone();
+            let summary = failure.cause.summary.clone();
+            let fact = Fact::DeployEnded { environment, failure: Some(*failure), ended_at: None };
+            record(ports, run.id, fact).await?;
+            Err(Failure::new(errors::DEPLOY_FAILED, summary))
+        }
         Err(Stopped::Fault(fault)) => Err(fault.into()),
     }
 }
@@ -52,6 +84,8 @@ where
 enum Stopped {
     /// It can't be done, and the service was not touched.
     Refused(String),
+    /// What had to happen first did not, and the service was not touched.
+    Failed(Box<DeployFailure>),
     /// The world outside failed.
     Fault(Fault),
 }
@@ -70,17 +104,29 @@ async fn begin<P>(
     task: &EnvironmentTask,
 ) -> Result<(), Stopped>
 where
-    P: Runs + Environments + Waits + ReadServices + MoveServices + Callbacks + Clock,
+    P: Runs
+        + Environments
+        + Waits
+        + ReadServices
+        + MoveServices
+        + CreateServices
+        + RunTasks
+        + ReadTasks
+        + Callbacks
+        + Clock,
 {
     let Target::Ecs(target) = &planned.target;
     let (fence, record) = check_fence(ports, run, state).await?;
-    let service = ports.service(&planned.service()).await?.filter(|service| service.is_active);
-    let service =
-        service.ok_or_else(|| Stopped::Refused(messages::no_service(&target.cluster, &target.service)))?;
+    let service = create::find(ports, planned).await?;
     let rollout = match &state.rollout {
         Some(rollout) => rollout.clone(),
         None => prepare(ports, run, planned, &service, (fence, &record)).await?,
     };
+    if state.deployment.is_none()
+        && before(ports, run, state, planned, &rollout, task).await? == Before::Waiting
+    {
+        return Ok(());
+    }
     let now = ports.now();
     let wait = Wait {
         subject: Subject::Service(rollout.service.clone()),
@@ -98,7 +144,7 @@ where
         return Err(Stopped::Refused(reason));
     }
     if state.deployment.is_none() {
-        start(ports, run, state, &service, &rollout, &target.movement()).await?;
+        start(ports, run, state, planned, &service, &rollout).await?;
     }
     settle_service(ports, &wait).await?;
     Ok(())
@@ -132,22 +178,12 @@ where
     P: Runs + MoveServices + Clock,
 {
     let Target::Ecs(target) = &planned.target;
-    target.strategy.check(&target.service, &service.settings).map_err(Stopped::Refused)?;
-    let images = images_of(run, target).map_err(Stopped::Refused)?;
-    if let Some(wanted) = images.keys().find(|name| !service.containers.contains(name)) {
-        return Err(Stopped::Refused(messages::no_container(&target.service, wanted, &service.containers)));
+    // A service that is yet to be created will be what its definition says.
+    if service.is_active {
+        target.strategy.check(&target.service, &service.settings).map_err(Stopped::Refused)?;
     }
-    let missing = || {
-        Stopped::Refused(format!(
-            "service {} has no deployment to take its task definition from",
-            target.service
-        ))
-    };
-    let base = match &target.base {
-        Some(base) => base,
-        None => &service.primary().ok_or_else(missing)?.task_definition,
-    };
-    let task_definition = ports.register(&planned.place, run.id, base, &images).await?;
+    let images = images_of(run, target).map_err(Stopped::Refused)?;
+    let task_definition = revision::register(ports, run, planned, service, &images).await?;
     let rollout = Rollout {
         cluster: target.cluster.clone(),
         service: service.arn.clone(),
@@ -177,19 +213,23 @@ async fn start<P>(
     ports: &P,
     run: &Run,
     state: &EnvironmentState,
+    planned: &EnvironmentPlan,
     service: &ServiceView,
     rollout: &Rollout,
-    movement: &Movement,
 ) -> Result<(), Stopped>
 where
-    P: Runs + MoveServices + Clock,
+    P: Runs + MoveServices + CreateServices + Clock,
 {
     // The revision was registered for this run alone: a rollout that brings it is ours, and an earlier try
     // of this state has started it.
     let started = service.rollouts.iter().find(|view| view.task_definition == rollout.task_definition);
     let deployment = match started {
         Some(view) => view.id.clone(),
-        None => ports.move_service(&rollout.at(), &rollout.task_definition, movement).await?,
+        None if !service.is_active => create::create(ports, run, planned, rollout).await?,
+        None => {
+            let Target::Ecs(target) = &planned.target;
+            ports.move_service(&rollout.at(), &rollout.task_definition, &target.movement()).await?
+        }
     };
     tracing::info!(run_id = %run.id, environment = %state.name, deployment, "deploy started");
     let fact = Fact::DeployStarted { environment: state.name.clone(), deployment };

@@ -5,8 +5,10 @@
 //! keeps it: asked again, this function answers from the record. A push that starts several pipelines
 //! becomes a run for each: this run is the first one's.
 
+mod definitions;
 mod files;
 mod place;
+mod preflight;
 mod rollback;
 mod subscribe;
 
@@ -18,8 +20,9 @@ use pushway_core::messages;
 use pushway_core::plan::{Concurrency, JobPlan, Plan};
 use pushway_core::ports::{
     Answer, BranchRecords, Clock, Deliveries, Differences, Fault, Heads, Hooks, PipelineClaims, Plans,
-    PullRequests, Random, RepositoryFiles, Runs, StartExecutions, SubscriptionRecords,
+    PullRequests, Random, ReadTargets, RepositoryFiles, Runs, StartExecutions, SubscriptionRecords,
 };
+use pushway_core::preflight::{Finding, rejection};
 use pushway_core::run::Run;
 use pushway_core::settle::{claim_pipeline, load, record};
 use pushway_core::source::{Hook, Trigger};
@@ -32,6 +35,7 @@ where
         + Hooks
         + BranchRecords
         + RepositoryFiles
+        + ReadTargets
         + Differences
         + Heads
         + PullRequests
@@ -53,7 +57,8 @@ where
     }
     if let Trigger::Rollback { to, environment, by, reason } = &run.source.trigger {
         let plan = rollback::plan(ports, *to, environment).await?;
-        let fact = planned(&plan, run.source.place.unwrap_or_default(), format!("{by}: {reason}"));
+        let fact =
+            planned(&plan, run.source.place.unwrap_or_default(), format!("{by}: {reason}"), Vec::new());
         ports.put_plan(run.id, &plan).await?;
         return Ok(proceed(&record(ports, run.id, fact).await?, &plan));
     }
@@ -83,6 +88,7 @@ async fn decide<P>(ports: &P, run: &Run, hook: &Hook, place: u64) -> Answer<Outc
 where
     P: BranchRecords
         + RepositoryFiles
+        + ReadTargets
         + Differences
         + Hooks
         + SubscriptionRecords
@@ -100,25 +106,40 @@ where
     if is_push && run.source.parent.is_none() {
         subscribe::subscribe(ports, run, hook, &judged).await?;
     }
-    let chosen = choose(ports, run, place, judged).await?;
-    if let Outcome::Plan(plan, _) = &chosen
-        && let Some(cause) = hindrance(ports, run, hook, plan).await?
-    {
-        return Ok(Outcome::Over(Box::new(Fact::Rejected { cause })));
+    match choose(ports, run, place, judged).await? {
+        Ok((mut plan, rule)) => match prepare(ports, run, hook, &mut plan).await? {
+            Ok(findings) => {
+                let fact = Box::new(planned(&plan, place, rule, findings));
+                Ok(Outcome::Plan(plan, fact))
+            }
+            Err(cause) => Ok(Outcome::Over(Box::new(Fact::Rejected { cause: *cause }))),
+        },
+        Err(over) => Ok(Outcome::Over(over)),
     }
-    Ok(chosen)
 }
 
-/// What keeps a plan from being carried out. Its pipeline's name is claimed last: what can't run needs none.
-async fn hindrance<P>(ports: &P, run: &Run, hook: &Hook, plan: &Plan) -> Answer<Option<Cause>>
+/// Completes a plan, or says what keeps it from being carried out. Its pipeline's name is claimed once all
+/// else is good, for what can't run needs none, but before a role is assumed in that name.
+async fn prepare<P>(
+    ports: &P,
+    run: &Run,
+    hook: &Hook,
+    plan: &mut Plan,
+) -> Answer<Result<Vec<Finding>, Box<Cause>>>
 where
-    P: RepositoryFiles + Hooks + PipelineClaims,
+    P: RepositoryFiles + ReadTargets + Hooks + PipelineClaims + Clock,
 {
     if let Some(cause) = missing_buildspec(ports, run, hook, plan).await? {
-        return Ok(Some(cause));
+        return Ok(Err(Box::new(cause)));
     }
-    let claimed = claim_pipeline(ports, hook, &plan.pipeline).await?;
-    Ok(claimed.err().map(|other| messages::pipeline_name_taken(&other)))
+    if let Err(cause) = definitions::pin(ports, run, hook, plan).await? {
+        return Ok(Err(Box::new(cause)));
+    }
+    if let Err(other) = claim_pipeline(ports, hook, &plan.pipeline).await? {
+        return Ok(Err(Box::new(messages::pipeline_name_taken(&other))));
+    }
+    let findings = preflight::look(ports, plan).await;
+    Ok(rejection(&findings).map_or(Ok(findings), |cause| Err(Box::new(cause))))
 }
 
 /// Why a run is not even looked at.
@@ -138,8 +159,11 @@ fn unwanted(run: &Run) -> Option<String> {
     Some(messages::fork_needs_approval(source, request.number))
 }
 
+/// What is chosen: a plan and the rule that starts it, or the run's last fact.
+type Chosen = Result<(Box<Plan>, String), Box<Fact>>;
+
 /// This run goes on with the first pipeline that starts; each other one gets a run of its own.
-async fn choose<P>(ports: &P, run: &Run, place: u64, judged: Vec<Judged>) -> Answer<Outcome>
+async fn choose<P>(ports: &P, run: &Run, place: u64, judged: Vec<Judged>) -> Answer<Chosen>
 where
     P: Deliveries + StartExecutions + Clock + Random,
 {
@@ -150,7 +174,7 @@ where
     wanted.sort_by_key(|file| matches!(file.verdict, Verdict::Reject { .. }));
     let mut wanted = wanted.into_iter();
     let Some(first) = wanted.next() else {
-        return Ok(Outcome::Over(Box::new(Fact::Ignored { rule: bounded(&rules.join("; "), 2_000) })));
+        return Ok(Err(Box::new(Fact::Ignored { rule: bounded(&rules.join("; "), 2_000) })));
     };
     for other in wanted {
         // One that was recorded before is this very run, asked for again.
@@ -161,11 +185,10 @@ where
     Ok(match first.verdict {
         Verdict::Start { plan, rule } => {
             let rule = std::iter::once(rule).chain(rules).collect::<Vec<_>>().join("; ");
-            let fact = planned(&plan, place, bounded(&rule, 2_000));
-            Outcome::Plan(plan, Box::new(fact))
+            Ok((plan, bounded(&rule, 2_000)))
         }
-        Verdict::Reject { cause } => Outcome::Over(Box::new(Fact::Rejected { cause: *cause })),
-        Verdict::Ignore { rule } => Outcome::Over(Box::new(Fact::Ignored { rule })),
+        Verdict::Reject { cause } => Err(Box::new(Fact::Rejected { cause: *cause })),
+        Verdict::Ignore { rule } => Err(Box::new(Fact::Ignored { rule })),
     })
 }
 
@@ -174,7 +197,7 @@ fn jobs(plan: &Plan) -> impl Iterator<Item = (JobStage, &JobPlan)> {
     stage(JobStage::Build).chain(stage(JobStage::Test))
 }
 
-fn planned(plan: &Plan, place: u64, rule: String) -> Fact {
+fn planned(plan: &Plan, place: u64, rule: String, findings: Vec<Finding>) -> Fact {
     Fact::Planned {
         pipeline: plan.pipeline.clone(),
         plan_digest: plan.digest(),
@@ -183,6 +206,7 @@ fn planned(plan: &Plan, place: u64, rule: String) -> Fact {
         approvals: plan.asking().map(|environment| environment.name.clone()).collect(),
         place: Some(place),
         rule: Some(rule),
+        findings,
     }
 }
 

@@ -10,13 +10,13 @@ use pushway_core::messages;
 use pushway_core::ports::{
     Announcements, Answer, BranchRecords, Callbacks, Clock, CommitStatuses, Deliveries, Environments,
     ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadBuilds,
-    ReadExecutions, ReadLogs, ReadServices, Reconciliations, Runs, StartExecutions, StopBuilds,
+    ReadExecutions, ReadLogs, ReadServices, ReadTasks, Reconciliations, Runs, StartExecutions, StopBuilds,
     SubscriptionRecords, Waits, Webhooks,
 };
 use pushway_core::run::Status;
 use pushway_core::settle::{
     Settled, finish, load, reconcile, settle_approval, settle_build, settle_lock, settle_needs,
-    settle_service, settle_turn, start_due, tell,
+    settle_service, settle_task, settle_turn, start_due, tell,
 };
 use pushway_core::wait::{Subject, Wait};
 use serde::Serialize;
@@ -58,6 +58,7 @@ where
         + StopBuilds
         + ReadLogs
         + ReadServices
+        + ReadTasks
         + Callbacks
         + Heartbeats
         + StartExecutions
@@ -141,6 +142,7 @@ where
         + StopBuilds
         + ReadLogs
         + ReadServices
+        + ReadTasks
         + Callbacks
         + Heartbeats
         + Clock,
@@ -156,6 +158,7 @@ where
     let settled = match &wait.subject {
         Subject::Build(_) => settle_build(ports, wait).await?,
         Subject::Service(_) => settle_service(ports, wait).await?,
+        Subject::Task(_) => settle_task(ports, wait).await?,
         Subject::Lock { .. } => settle_lock(ports, wait).await?,
         Subject::Approval { .. } => settle_approval(ports, wait).await?,
         Subject::Turn(_) => settle_turn(ports, wait).await?,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
     Container, Deployment, DeploymentRolloutState, DesiredStatus, HealthStatus, Service, Tag, Task,
     TaskDefinition, TaskDefinitionField,
@@ -12,7 +13,7 @@ use aws_sdk_ecs::types::{
 use pushway_core::definition::DefinitionView;
 use pushway_core::ids::{ImageDigestRef, RunId};
 use pushway_core::plan::Place;
-use pushway_core::ports::{Answer, MoveServices, ReadLogs as _, ReadServices};
+use pushway_core::ports::{Answer, MoveServices, ReadServices};
 use pushway_core::service_deployment::ServiceDeploymentView;
 use pushway_core::strategy::Movement;
 use pushway_core::views::{
@@ -20,8 +21,10 @@ use pushway_core::views::{
 };
 
 use crate::Aws;
-use crate::ecs_deployments::{configuration, settings};
+use crate::canned;
+use crate::ecs_deployments::{configuration, newest_deployment, settings, stop_service_deployment};
 use crate::errors::{code, fault, incomplete};
+use crate::logs::tail;
 use crate::task_definition::{copy, definition_view, log_pointer};
 use crate::time::timestamp;
 
@@ -38,10 +41,12 @@ const LOG_LINES: usize = 15;
 
 impl ReadServices for Aws {
     async fn service(&self, at: &ServiceRef) -> Answer<Option<ServiceView>> {
-        let Some(service) = self.describe_service(at).await? else { return Ok(None) };
+        let Some(service) = describe_service(&self.at(&at.place).ecs, at).await? else { return Ok(None) };
         let revision = primary(&service).and_then(Deployment::task_definition).or(service.task_definition());
         let containers = match revision {
-            Some(revision) => self.describe_task_definition(revision).await?.0.container_definitions,
+            Some(revision) => {
+                describe_task_definition(&self.at(&at.place).ecs, revision).await?.0.container_definitions
+            }
             None => None,
         };
         let containers = containers.unwrap_or_default().into_iter().filter_map(|container| container.name);
@@ -49,14 +54,14 @@ impl ReadServices for Aws {
     }
 
     async fn tasks(&self, at: &ServiceRef) -> Answer<Vec<TaskView>> {
+        let ecs = self.at(&at.place).ecs;
         let mut arns = Vec::new();
         for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
-            arns.extend(self.list_tasks(at, status).await?);
+            arns.extend(list_tasks(&ecs, at, status).await?);
         }
         let mut tasks = Vec::new();
         for batch in arns.chunks(BATCH) {
-            let answer = self
-                .ecs
+            let answer = ecs
                 .describe_tasks()
                 .cluster(&at.cluster)
                 .set_tasks(Some(batch.to_vec()))
@@ -74,17 +79,19 @@ impl ReadServices for Aws {
         at: &ServiceRef,
         task_definition: &str,
     ) -> Answer<Option<ServiceDeploymentView>> {
-        self.newest_deployment(at, task_definition).await
+        newest_deployment(&self.at(&at.place).ecs, at, task_definition).await
     }
 
-    async fn definition(&self, _place: &Place, task_definition: &str) -> Answer<DefinitionView> {
-        Ok(definition_view(self.describe_task_definition(task_definition).await?.0))
+    async fn definition(&self, place: &Place, task_definition: &str) -> Answer<DefinitionView> {
+        let (definition, _) = describe_task_definition(&self.at(place).ecs, task_definition).await?;
+        Ok(definition_view(definition))
     }
 
-    async fn task_log(&self, _place: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
-        let (definition, _) = self.describe_task_definition(&task.task_definition).await?;
+    async fn task_log(&self, place: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
+        let clients = self.at(place);
+        let (definition, _) = describe_task_definition(&clients.ecs, &task.task_definition).await?;
         match log_pointer(&definition, container, &task.arn) {
-            Some(log) => self.log_tail(&log, LOG_LINES).await,
+            Some(log) => tail(&clients.logs, &log, LOG_LINES).await,
             None => Ok(Vec::new()),
         }
     }
@@ -93,19 +100,25 @@ impl ReadServices for Aws {
 impl MoveServices for Aws {
     async fn register(
         &self,
-        _place: &Place,
+        place: &Place,
         id: RunId,
         base: &str,
         images: &BTreeMap<String, ImageDigestRef>,
     ) -> Answer<String> {
-        let call = "ecs RegisterTaskDefinition";
-        let (definition, tags) = self.describe_task_definition(base).await?;
-        let answer = copy(definition, tags, images, id)?
-            .send_with(&self.ecs)
-            .await
-            .map_err(|error| fault(call, &error))?;
-        let registered = answer.task_definition.and_then(|definition| definition.task_definition_arn);
-        registered.ok_or_else(|| incomplete(call, "taskDefinitionArn"))
+        let ecs = self.at(place).ecs;
+        let (definition, tags) = describe_task_definition(&ecs, base).await?;
+        register(&ecs, id, definition, tags, images).await
+    }
+
+    async fn register_file(
+        &self,
+        place: &Place,
+        id: RunId,
+        definition: &serde_json::Value,
+        images: &BTreeMap<String, ImageDigestRef>,
+    ) -> Answer<String> {
+        let (definition, tags) = canned::task_definition(definition).await?;
+        register(&self.at(place).ecs, id, definition, tags, images).await
     }
 
     async fn move_service(
@@ -115,14 +128,11 @@ impl MoveServices for Aws {
         movement: &Movement,
     ) -> Answer<String> {
         let call = "ecs UpdateService";
-        let mut update = self
-            .ecs
-            .update_service()
-            .cluster(&at.cluster)
-            .service(&at.service)
-            .task_definition(task_definition);
+        let ecs = self.at(&at.place).ecs;
+        let mut update =
+            ecs.update_service().cluster(&at.cluster).service(&at.service).task_definition(task_definition);
         if !movement.is_as_configured() {
-            let service = self.describe_service(at).await?;
+            let service = describe_service(&ecs, at).await?;
             let service = service.ok_or_else(|| incomplete(call, &at.service))?;
             update = update.deployment_configuration(configuration(&service, movement));
         }
@@ -131,74 +141,88 @@ impl MoveServices for Aws {
         if let Some(id) = started {
             return Ok(id);
         }
-        let service = self.describe_service(at).await?;
+        let service = describe_service(&ecs, at).await?;
         let started = service.as_ref().and_then(|service| deployment_of(service, task_definition));
         started.ok_or_else(|| incomplete(call, format!("a deployment of {task_definition}")))
     }
 
-    async fn stop_deployment(&self, _at: &ServiceRef, deployment: &str) -> Answer<bool> {
-        self.stop_service_deployment(deployment).await
+    async fn stop_deployment(&self, at: &ServiceRef, deployment: &str) -> Answer<bool> {
+        stop_service_deployment(&self.at(&at.place).ecs, deployment).await
     }
 }
 
-impl Aws {
-    /// The service; `None` where it does not exist or was deleted.
-    async fn describe_service(&self, at: &ServiceRef) -> Answer<Option<Service>> {
-        let answer = self.ecs.describe_services().cluster(&at.cluster).services(&at.service).send().await;
-        let services = match answer {
-            Ok(answer) => answer.services.unwrap_or_default(),
+/// The service; `None` where it does not exist or was deleted.
+pub(crate) async fn describe_service(ecs: &Client, at: &ServiceRef) -> Answer<Option<Service>> {
+    let answer = ecs.describe_services().cluster(&at.cluster).services(&at.service).send().await;
+    let services = match answer {
+        Ok(answer) => answer.services.unwrap_or_default(),
+        Err(error) => match code(&error) {
+            Some("ClusterNotFoundException" | "ServiceNotFoundException") => return Ok(None),
+            _ => return Err(fault("ecs DescribeServices", &error)),
+        },
+    };
+    Ok(services.into_iter().next().filter(|service| service.status() != Some("INACTIVE")))
+}
+
+pub(crate) async fn describe_task_definition(
+    ecs: &Client,
+    revision: &str,
+) -> Answer<(TaskDefinition, Vec<Tag>)> {
+    let call = "ecs DescribeTaskDefinition";
+    let answer = ecs
+        .describe_task_definition()
+        .task_definition(revision)
+        .include(TaskDefinitionField::Tags)
+        .send()
+        .await
+        .map_err(|error| fault(call, &error))?;
+    let definition = answer.task_definition.ok_or_else(|| incomplete(call, revision))?;
+    Ok((definition, answer.tags.unwrap_or_default()))
+}
+
+/// ARNs of the service's tasks of one kind, the latest ones.
+async fn list_tasks(ecs: &Client, at: &ServiceRef, status: DesiredStatus) -> Answer<Vec<String>> {
+    let (mut arns, mut next) = (Vec::new(), None);
+    // AWS takes name and ARN here, emulators the name only.
+    let service = at.service.rsplit('/').next().unwrap_or(&at.service);
+    for _ in 0..MAX_PAGES {
+        let answer = ecs
+            .list_tasks()
+            .cluster(&at.cluster)
+            .service_name(service)
+            .desired_status(status.clone())
+            .set_next_token(next)
+            .send()
+            .await;
+        let page = match answer {
+            Ok(page) => page,
             Err(error) => match code(&error) {
-                Some("ClusterNotFoundException" | "ServiceNotFoundException") => return Ok(None),
-                _ => return Err(fault("ecs DescribeServices", &error)),
+                Some("ClusterNotFoundException" | "ServiceNotFoundException") => break,
+                _ => return Err(fault("ecs ListTasks", &error)),
             },
         };
-        Ok(services.into_iter().next().filter(|service| service.status() != Some("INACTIVE")))
-    }
-
-    async fn describe_task_definition(&self, revision: &str) -> Answer<(TaskDefinition, Vec<Tag>)> {
-        let call = "ecs DescribeTaskDefinition";
-        let answer = self
-            .ecs
-            .describe_task_definition()
-            .task_definition(revision)
-            .include(TaskDefinitionField::Tags)
-            .send()
-            .await
-            .map_err(|error| fault(call, &error))?;
-        let definition = answer.task_definition.ok_or_else(|| incomplete(call, revision))?;
-        Ok((definition, answer.tags.unwrap_or_default()))
-    }
-
-    /// ARNs of the service's tasks of one kind, the latest ones.
-    async fn list_tasks(&self, at: &ServiceRef, status: DesiredStatus) -> Answer<Vec<String>> {
-        let (mut arns, mut next) = (Vec::new(), None);
-        // AWS takes name and ARN here, emulators the name only.
-        let service = at.service.rsplit('/').next().unwrap_or(&at.service);
-        for _ in 0..MAX_PAGES {
-            let answer = self
-                .ecs
-                .list_tasks()
-                .cluster(&at.cluster)
-                .service_name(service)
-                .desired_status(status.clone())
-                .set_next_token(next)
-                .send()
-                .await;
-            let page = match answer {
-                Ok(page) => page,
-                Err(error) => match code(&error) {
-                    Some("ClusterNotFoundException" | "ServiceNotFoundException") => break,
-                    _ => return Err(fault("ecs ListTasks", &error)),
-                },
-            };
-            arns.extend(page.task_arns.unwrap_or_default());
-            next = page.next_token;
-            if next.is_none() {
-                break;
-            }
+        arns.extend(page.task_arns.unwrap_or_default());
+        next = page.next_token;
+        if next.is_none() {
+            break;
         }
-        Ok(arns.split_off(arns.len().saturating_sub(MAX_TASKS)))
     }
+    Ok(arns.split_off(arns.len().saturating_sub(MAX_TASKS)))
+}
+
+/// Registers a copy with other images; gives its ARN.
+async fn register(
+    ecs: &Client,
+    id: RunId,
+    definition: TaskDefinition,
+    tags: Vec<Tag>,
+    images: &BTreeMap<String, ImageDigestRef>,
+) -> Answer<String> {
+    let call = "ecs RegisterTaskDefinition";
+    let answer = copy(definition, tags, images, id)?.send_with(ecs).await;
+    let answer = answer.map_err(|error| fault(call, &error))?;
+    let registered = answer.task_definition.and_then(|definition| definition.task_definition_arn);
+    registered.ok_or_else(|| incomplete(call, "taskDefinitionArn"))
 }
 
 fn primary(service: &Service) -> Option<&Deployment> {
@@ -257,7 +281,7 @@ fn rollout_view(deployment: &Deployment) -> RolloutView {
     }
 }
 
-fn task_view(task: &Task) -> TaskView {
+pub(crate) fn task_view(task: &Task) -> TaskView {
     TaskView {
         arn: task.task_arn.clone().unwrap_or_default(),
         task_definition: task.task_definition_arn.clone().unwrap_or_default(),

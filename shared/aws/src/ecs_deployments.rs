@@ -3,6 +3,7 @@
 //! A record is found by the revision that it brings, which is ours alone: the ids of a service's deployments
 //! and those of service deployments are not documented to be the same.
 
+use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
     CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentStrategy, LinearConfiguration,
     Service, ServiceDeployment, ServiceDeploymentBrief, ServiceDeploymentRollbackMonitorsStatus as Monitor,
@@ -14,83 +15,77 @@ use pushway_core::service_deployment::{self, ServiceDeploymentView};
 use pushway_core::strategy::{DeploymentSettings, Movement};
 use pushway_core::views::ServiceRef;
 
-use crate::Aws;
 use crate::errors::{code, fault};
 use crate::time::timestamp;
 
 /// How many of a service's latest deployments are looked through; `DescribeServiceRevisions` takes no more.
 const LATEST: i32 = 20;
 
-impl Aws {
-    /// The record of the newest deployment of a revision. Where records can't be had (an emulator, a role of
-    /// before they were asked for), the service's own view has to do.
-    pub(crate) async fn newest_deployment(
-        &self,
-        at: &ServiceRef,
-        task_definition: &str,
-    ) -> Answer<Option<ServiceDeploymentView>> {
-        let call = "ecs ListServiceDeployments";
-        let answer =
-            self.ecs.list_service_deployments().cluster(&at.cluster).service(&at.service).max_results(LATEST);
-        let briefs = match answer.send().await {
-            Ok(answer) => answer.service_deployments.unwrap_or_default(),
-            Err(error) => match code(&error) {
-                Some(code @ ("AccessDeniedException" | "UnsupportedFeatureException")) => {
-                    tracing::warn!(service = at.service, code, "records of deployments can't be read");
-                    return Ok(None);
-                }
-                Some("ClusterNotFoundException" | "ServiceNotFoundException") => return Ok(None),
-                _ => return Err(fault(call, &error)),
-            },
-        };
-        let Some(arn) = self.newest_of(&briefs, task_definition).await? else { return Ok(None) };
-        let answer = self.ecs.describe_service_deployments().service_deployment_arns(arn).send().await;
-        let answer = answer.map_err(|error| fault("ecs DescribeServiceDeployments", &error))?;
-        Ok(answer.service_deployments.unwrap_or_default().first().map(view))
-    }
+/// The record of the newest deployment of a revision. Where records can't be had (an emulator, a role of
+/// before they were asked for), the service's own view has to do.
+pub(crate) async fn newest_deployment(
+    ecs: &Client,
+    at: &ServiceRef,
+    task_definition: &str,
+) -> Answer<Option<ServiceDeploymentView>> {
+    let call = "ecs ListServiceDeployments";
+    let answer = ecs.list_service_deployments().cluster(&at.cluster).service(&at.service).max_results(LATEST);
+    let briefs = match answer.send().await {
+        Ok(answer) => answer.service_deployments.unwrap_or_default(),
+        Err(error) => match code(&error) {
+            Some(code @ ("AccessDeniedException" | "UnsupportedFeatureException")) => {
+                tracing::warn!(service = at.service, code, "records of deployments can't be read");
+                return Ok(None);
+            }
+            Some("ClusterNotFoundException" | "ServiceNotFoundException") => return Ok(None),
+            _ => return Err(fault(call, &error)),
+        },
+    };
+    let Some(arn) = newest_of(ecs, &briefs, task_definition).await? else { return Ok(None) };
+    let answer = ecs.describe_service_deployments().service_deployment_arns(arn).send().await;
+    let answer = answer.map_err(|error| fault("ecs DescribeServiceDeployments", &error))?;
+    Ok(answer.service_deployments.unwrap_or_default().first().map(view))
+}
 
-    /// The ARN of the newest of these deployments that brings the revision.
-    async fn newest_of(
-        &self,
-        briefs: &[ServiceDeploymentBrief],
-        task_definition: &str,
-    ) -> Answer<Option<String>> {
-        let mut revisions: Vec<String> =
-            briefs.iter().filter_map(|brief| brief.target_service_revision_arn.clone()).collect();
-        revisions.sort();
-        revisions.dedup();
-        if revisions.is_empty() {
-            return Ok(None);
-        }
-        let answer =
-            self.ecs.describe_service_revisions().set_service_revision_arns(Some(revisions)).send().await;
-        let answer = answer.map_err(|error| fault("ecs DescribeServiceRevisions", &error))?;
-        let ours: Vec<String> = answer
-            .service_revisions
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|revision| revision.task_definition.as_deref() == Some(task_definition))
-            .filter_map(|revision| revision.service_revision_arn)
-            .collect();
-        let is_ours = |brief: &&ServiceDeploymentBrief| {
-            brief.target_service_revision_arn.as_ref().is_some_and(|revision| ours.contains(revision))
-        };
-        let newest =
-            briefs.iter().filter(is_ours).max_by_key(|brief| brief.created_at.map(|at| at.as_nanos()));
-        Ok(newest.and_then(|brief| brief.service_deployment_arn.clone()))
+/// The ARN of the newest of these deployments that brings the revision.
+async fn newest_of(
+    ecs: &Client,
+    briefs: &[ServiceDeploymentBrief],
+    task_definition: &str,
+) -> Answer<Option<String>> {
+    let mut revisions: Vec<String> =
+        briefs.iter().filter_map(|brief| brief.target_service_revision_arn.clone()).collect();
+    revisions.sort();
+    revisions.dedup();
+    if revisions.is_empty() {
+        return Ok(None);
     }
+    let answer = ecs.describe_service_revisions().set_service_revision_arns(Some(revisions)).send().await;
+    let answer = answer.map_err(|error| fault("ecs DescribeServiceRevisions", &error))?;
+    let ours: Vec<String> = answer
+        .service_revisions
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|revision| revision.task_definition.as_deref() == Some(task_definition))
+        .filter_map(|revision| revision.service_revision_arn)
+        .collect();
+    let is_ours = |brief: &&ServiceDeploymentBrief| {
+        brief.target_service_revision_arn.as_ref().is_some_and(|revision| ours.contains(revision))
+    };
+    let newest = briefs.iter().filter(is_ours).max_by_key(|brief| brief.created_at.map(|at| at.as_nanos()));
+    Ok(newest.and_then(|brief| brief.service_deployment_arn.clone()))
+}
 
-    /// Tells a service deployment to go back. Gives whether it does.
-    pub(crate) async fn stop_service_deployment(&self, arn: &str) -> Answer<bool> {
-        let stop = self.ecs.stop_service_deployment().service_deployment_arn(arn);
-        match stop.stop_type(StopServiceDeploymentStopType::Rollback).send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match code(&error) {
-                // It is over (`ConflictException`), or was never there.
-                Some("ConflictException" | "ServiceDeploymentNotFoundException") => Ok(false),
-                _ => Err(fault("ecs StopServiceDeployment", &error)),
-            },
-        }
+/// Tells a service deployment to go back. Gives whether it does.
+pub(crate) async fn stop_service_deployment(ecs: &Client, arn: &str) -> Answer<bool> {
+    let stop = ecs.stop_service_deployment().service_deployment_arn(arn);
+    match stop.stop_type(StopServiceDeploymentStopType::Rollback).send().await {
+        Ok(_) => Ok(true),
+        Err(error) => match code(&error) {
+            // It is over (`ConflictException`), or was never there.
+            Some("ConflictException" | "ServiceDeploymentNotFoundException") => Ok(false),
+            _ => Err(fault("ecs StopServiceDeployment", &error)),
+        },
     }
 }
 

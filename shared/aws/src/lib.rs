@@ -7,9 +7,11 @@
 pub mod account;
 mod announce;
 mod buildspec;
+mod canned;
 mod clock;
 mod codebuild;
 mod codecommit;
+mod creation;
 mod dynamo;
 mod ecs;
 mod ecs_deployments;
@@ -18,11 +20,14 @@ mod forges;
 mod guard;
 pub mod lambda;
 mod logs;
+mod places;
 mod probe;
 mod secrets;
 pub mod settings;
 mod sfn;
+mod targets;
 mod task_definition;
+mod tasks;
 mod time;
 
 use std::sync::Arc;
@@ -50,9 +55,8 @@ pub struct Aws {
     codebuild: aws_sdk_codebuild::Client,
     codecommit: aws_sdk_codecommit::Client,
     dynamodb: aws_sdk_dynamodb::Client,
-    ecs: aws_sdk_ecs::Client,
     eventbridge: aws_sdk_eventbridge::Client,
-    logs: aws_sdk_cloudwatchlogs::Client,
+    places: places::Places,
     secretsmanager: aws_sdk_secretsmanager::Client,
     sfn: aws_sdk_sfn::Client,
     sns: aws_sdk_sns::Client,
@@ -88,9 +92,8 @@ impl Aws {
             codebuild: aws_sdk_codebuild::Client::new(&config),
             codecommit: aws_sdk_codecommit::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            ecs: aws_sdk_ecs::Client::new(&config),
             eventbridge: aws_sdk_eventbridge::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            places: places::Places::new(&config),
             secretsmanager: aws_sdk_secretsmanager::Client::new(&config),
             sfn: aws_sdk_sfn::Client::new(&config),
             sns: aws_sdk_sns::Client::new(&config),

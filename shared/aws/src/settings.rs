@@ -22,6 +22,8 @@ pub const EVENT_BUS: &str = "PUSHWAY_EVENT_BUS";
 pub const TOPIC: &str = "PUSHWAY_TOPIC_ARN";
 /// Name of the variable that holds the private networks that checks may reach, as CIDRs with commas between.
 pub const VALIDATION_ALLOW: &str = "PUSHWAY_VALIDATION_ALLOW";
+/// Name of the variable that holds which roles may be passed to tasks, as ARNs with * and commas between.
+pub const TASK_ROLES: &str = "PUSHWAY_TASK_ROLES";
 
 /// The settings of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Settings {
     pub event_bus: Option<String>,
     /// The SNS topic that is told of runs, if there is one.
     pub topic: Option<String>,
+    /// Patterns of roles that may be passed to tasks; none where the function passes none.
+    pub task_roles: Vec<String>,
     /// Networks that checks may reach though they are not public.
     pub allow_private: Vec<IpNet>,
 }
@@ -70,6 +74,7 @@ impl Settings {
             pages: None,
             event_bus: None,
             topic: None,
+            task_roles: Vec::new(),
             allow_private: Vec::new(),
         }
     }
@@ -85,6 +90,9 @@ impl Settings {
             pages: get(PAGES),
             event_bus: get(EVENT_BUS),
             topic: get(TOPIC),
+            task_roles: get(TASK_ROLES)
+                .map(|roles| roles.split(',').map(|role| role.trim().to_owned()).collect())
+                .unwrap_or_default(),
             allow_private: networks(&get(VALIDATION_ALLOW).unwrap_or_default())?,
         })
     }

@@ -16,6 +16,8 @@ pub mod errors {
     pub const PERMANENT: &str = "Pushway.Permanent";
     /// What a job needs is there: it may start.
     pub const JOB_READY: &str = "Pushway.JobReady";
+    /// A task that a deploy waits for is over: the deploy may go on.
+    pub const TASK_READY: &str = "Pushway.TaskReady";
     /// A job's build failed and another attempt is allowed.
     pub const JOB_RETRY: &str = "Pushway.JobRetry";
     /// A job failed for good.
@@ -27,11 +29,12 @@ pub mod errors {
     /// A forge asks to be left alone for a while.
     pub const RATE_LIMITED: &str = "Pushway.RateLimited";
     /// All of them.
-    pub const ALL: [&str; 8] = [
+    pub const ALL: [&str; 9] = [
         RETRYABLE,
         PERMANENT,
         RATE_LIMITED,
         JOB_READY,
+        TASK_READY,
         JOB_RETRY,
         JOB_FAILED,
         DEPLOY_FAILED,

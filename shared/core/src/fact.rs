@@ -14,6 +14,7 @@ use crate::approval::{ApprovalRequest, Consent, Refusal};
 use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
 use crate::plan::Place;
+use crate::preflight::Finding;
 use crate::source::Source;
 use crate::views::ServiceRef;
 
@@ -68,6 +69,9 @@ pub enum Fact {
         /// Which rule of the pipeline file started it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule: Option<String>,
+        /// What people should know before it deploys; bounded.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<Finding>,
     },
     /// The pipeline runs one push of a branch after another, and another one is at it.
     Queued {
@@ -152,6 +156,36 @@ pub enum Fact {
         environment: EnvironmentName,
         /// What will be done.
         rollout: Rollout,
+    },
+    /// A revision was registered for a task that runs before the service moves.
+    TaskPrepared {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which of its tasks, from 0.
+        task: usize,
+        /// ARN of the revision.
+        revision: String,
+    },
+    /// A task that runs before the service moves was started.
+    TaskStarted {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which of its tasks, from 0.
+        task: usize,
+        /// Its ARN.
+        arn: String,
+        /// When it must have ended.
+        deadline: Timestamp,
+    },
+    /// A task that runs before the service moves has ended, or its time was over.
+    TaskEnded {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which of its tasks, from 0.
+        task: usize,
+        /// How it ended.
+        #[serde(flatten)]
+        end: TaskEnd,
     },
     /// The service was told to move.
     DeployStarted {
@@ -328,6 +362,34 @@ pub struct OutOfBand {
 pub struct Baseline {
     /// ARN of its task definition revision.
     pub task_definition: String,
+}
+
+/// How a task ended that ran before the service moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskEnd {
+    /// `None`: its container exited with 0. Otherwise what happened, in one sentence.
+    pub failure: Option<String>,
+    /// The exit code of its container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The last lines of its log; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+impl TaskEnd {
+    /// Lines of log kept of one task: a run may have many, and lies in one item.
+    pub const MAX_LINES: usize = 10;
+    /// Characters kept of a line.
+    pub const MAX_LINE: usize = 200;
+
+    /// The same with the last lines of a log.
+    #[must_use]
+    pub fn with_log(mut self, lines: &[String]) -> Self {
+        let last = &lines[lines.len().saturating_sub(Self::MAX_LINES)..];
+        self.log = last.iter().map(|line| bounded(line, Self::MAX_LINE)).collect();
+        self
+    }
 }
 
 /// Why a deploy did not succeed.

@@ -135,6 +135,7 @@ pub fn wait(subject: &Subject) -> Key {
     match subject {
         Subject::Build(build) => meta(&["WAIT", "build", build]),
         Subject::Service(arn) => meta(&["WAIT", "service", arn]),
+        Subject::Task(arn) => meta(&["WAIT", "task", arn]),
         Subject::Lock { pipeline, environment, run } => {
             meta(&["WAIT", "lock", pipeline.as_str(), environment.as_str(), &run.to_string()])
         }

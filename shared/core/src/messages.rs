@@ -3,6 +3,12 @@
 //! Each says what failed, with which input, and ends with what to do next. Facts go in as values; nothing
 //! here decides.
 
+mod definitions;
+mod preflight;
+
+pub use definitions::*;
+pub use preflight::*;
+
 use jiff::Timestamp;
 
 use crate::approval::Refusal;

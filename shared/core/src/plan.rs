@@ -166,12 +166,38 @@ pub struct EnvironmentPlan {
     pub place: Place,
     /// What the deploy acts on.
     pub target: Target,
+    /// What runs to its end before the target is touched, one after another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<OneOff>,
     /// Checks after the deploy, one after another; each must hold.
     #[serde(default)]
     pub validate: Vec<Check>,
     /// What happens after a failed deploy or a failed check.
     #[serde(default)]
     pub on_failure: OnFailure,
+}
+
+/// Work that runs once, to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OneOff {
+    /// A task of Amazon ECS, in the network of the service.
+    EcsTask(EcsTask),
+}
+
+/// A task that is started once and must end with code 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EcsTask {
+    /// The container whose exit code counts, and whose command is replaced.
+    pub container: String,
+    /// The command; none means that of the task definition or the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// A task definition of its own; none means the revision that the service is about to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<DefinitionFile>,
+    /// How long it may take, in seconds.
+    pub timeout_seconds: u32,
 }
 
 /// Where in AWS something lies: in the installation's own account and region, unless it says otherwise.
@@ -186,6 +212,9 @@ pub struct Place {
     /// The region; none means the installation's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// For whom the role is assumed: what the other account's trail shows, and its role may ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<PipelineName>,
 }
 
 /// What follows a failure in an environment.
@@ -220,6 +249,12 @@ pub struct EcsTarget {
     /// a rollback by hand has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// The task definition that lies in the repository; none means that of the service, with other images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<DefinitionFile>,
+    /// What the service is created from where it does not exist; `task_definition` is there, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_definition: Option<DefinitionFile>,
     /// How the service moves to the new images.
     #[serde(default)]
     pub strategy: Strategy,
@@ -228,6 +263,16 @@ pub struct EcsTarget {
     pub alarms: Vec<String>,
     /// How long the deploy may take, in seconds.
     pub timeout_seconds: u32,
+}
+
+/// A definition that lies in the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinitionFile {
+    /// Where it lies.
+    pub path: RepositoryPath,
+    /// What it says, once the run is planned: the plan's digest counts it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<serde_json::Value>,
 }
 
 /// Where an image comes from; either way it is an image by digest when it is deployed.
@@ -297,11 +342,13 @@ impl Plan {
         self.environments.retain(|planned| planned.name == *environment);
         let planned = self.environments.first_mut()?;
         (planned.approval, planned.windows) = (None, Vec::new());
+        // What ran before that deploy has run, and what came later may not take it a second time.
+        planned.before.clear();
         let Target::Ecs(target) = &mut planned.target;
         let fixed =
             |(name, image): (&String, &ImageDigestRef)| (name.clone(), ImageSource::Fixed(image.clone()));
         target.images = rollout.images.iter().map(fixed).collect();
-        target.base = Some(rollout.task_definition.clone());
+        (target.base, target.task_definition) = (Some(rollout.task_definition.clone()), None);
         (self.build, self.test, self.concurrency) = (Vec::new(), Vec::new(), Concurrency::Parallel);
         Some(self)
     }
@@ -333,6 +380,13 @@ impl Plan {
         ordered
     }
 
+    /// The files of the repository that the plan names: buildspecs and definitions.
+    pub fn files(&self) -> impl Iterator<Item = &RepositoryPath> {
+        let buildspecs = self.build.iter().chain(&self.test).map(|job| &job.buildspec);
+        let definitions = self.environments.iter().flat_map(EnvironmentPlan::definitions);
+        buildspecs.chain(definitions.map(|file| &file.path))
+    }
+
     /// The job of this name in a stage.
     pub fn job(&self, stage: JobStage, name: &JobName) -> Option<&JobPlan> {
         self.jobs(stage).iter().find(|job| job.name == *name)
@@ -357,6 +411,13 @@ impl EcsTarget {
 }
 
 impl EnvironmentPlan {
+    /// The definitions of the repository that it names.
+    pub fn definitions(&self) -> impl Iterator<Item = &DefinitionFile> {
+        let Target::Ecs(target) = &self.target;
+        let tasks = self.before.iter().filter_map(|OneOff::EcsTask(task)| task.task_definition.as_ref());
+        target.task_definition.iter().chain(&target.service_definition).chain(tasks)
+    }
+
     /// The service that is deployed to, by name.
     pub fn service(&self) -> ServiceRef {
         let Target::Ecs(EcsTarget { cluster, service, .. }) = self.target.clone();

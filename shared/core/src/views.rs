@@ -110,6 +110,34 @@ pub struct ServiceRef {
     pub service: String,
 }
 
+/// A task that is started once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRequest {
+    /// The service in whose cluster, network and capacity it runs.
+    pub service: ServiceRef,
+    /// The definition of that service, for the time before it exists.
+    pub definition: Option<serde_json::Value>,
+    /// ARN of the revision to run.
+    pub task_definition: String,
+    /// The container whose command is replaced.
+    pub container: String,
+    /// The command; none means that of the revision.
+    pub command: Vec<String>,
+    /// What tells it from every other task: letters, digits and hyphens, at most 64.
+    pub mark: String,
+}
+
+/// A task by name, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRef {
+    /// Account and region.
+    pub place: Place,
+    /// The cluster, by name or ARN.
+    pub cluster: String,
+    /// Its ARN.
+    pub arn: String,
+}
+
 /// A service as its orchestrator tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceView {
@@ -139,6 +167,19 @@ pub struct ServiceMessage {
 }
 
 impl ServiceView {
+    /// A service that does not exist yet.
+    pub fn absent(arn: String) -> Self {
+        Self {
+            arn,
+            is_active: false,
+            desired: 0,
+            containers: Vec::new(),
+            settings: DeploymentSettings::default(),
+            rollouts: Vec::new(),
+            messages: Vec::new(),
+        }
+    }
+
     /// The rollout that the service moves to or serves from.
     pub fn primary(&self) -> Option<&RolloutView> {
         self.rollouts.iter().find(|rollout| rollout.is_primary)

@@ -41,6 +41,8 @@ pub enum Subject {
     Build(String),
     /// The end of a service's rollout, by the service's ARN.
     Service(String),
+    /// The end of a task that belongs to no service, by its ARN.
+    Task(String),
     /// A lock.
     Lock {
         /// The environment's pipeline.
@@ -85,6 +87,13 @@ pub enum Work {
     Needs(JobId),
     /// The taking of an environment's lock.
     Acquire(EnvironmentName),
+    /// A task before a deploy.
+    Task {
+        /// Which environment is deployed to.
+        environment: EnvironmentName,
+        /// Which of its tasks, from 0.
+        task: usize,
+    },
     /// A deploy.
     Deploy(EnvironmentName),
     /// A rollback.

@@ -5,17 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use super::before::before;
 use super::checks::checks;
-use super::expression::{Part, Scope, parts};
+use super::expression::{Part, Scope, parts, plain};
 use super::gates::{approval, irreversible, windows};
 use super::jobs::Declared;
 use super::limits::{MAX_ENVIRONMENTS, MAX_IMAGES};
+use super::place::place;
 use super::reader::{Reader, most_similar};
 use super::strategy::{alarms, strategy, timeout};
 use super::yaml::{MAX_TEXT_BYTES, Node, Position};
 use super::{keys, messages};
 use crate::ids::EnvironmentName;
-use crate::plan::{EcsTarget, EnvironmentPlan, ImageSource, OnFailure, Place, Target};
+use crate::plan::{DefinitionFile, EcsTarget, EnvironmentPlan, ImageSource, OnFailure, Place, Target};
 
 pub(super) fn environments(
     reader: &mut Reader<'_>,
@@ -46,12 +48,17 @@ fn environment(
             None => Some(name),
         }
     });
+    let place = match fields.get("aws") {
+        Some(node) => place(reader, node),
+        None => Some(Place::default()),
+    };
     let example = "{ecs: {cluster: …, service: …, images: …}}";
     let target =
         reader.required(&fields, "deploy", example).and_then(|node| target(reader, node, declared, scope));
     let approval = fields.get("approval").and_then(|node| approval(reader, node));
     let windows = fields.get("windows").map(|node| windows(reader, node)).unwrap_or_default();
     let irreversible = fields.get("irreversible").is_some_and(|node| irreversible(reader, node));
+    let before = fields.get("before").map(|node| before(reader, node, target.as_ref())).unwrap_or_default();
     let validate = fields.get("validate").map(|node| checks(reader, node, scope)).unwrap_or_default();
     let on_failure = fields.get("on_failure").and_then(|node| {
         let known = [("rollback", OnFailure::Rollback), ("hold", OnFailure::Hold)];
@@ -62,8 +69,9 @@ fn environment(
         approval,
         windows,
         irreversible,
-        place: Place::default(),
+        place: place?,
         target: target?,
+        before,
         validate,
         on_failure: on_failure.unwrap_or_default(),
     })
@@ -84,6 +92,14 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
     let images = reader
         .required(&fields, "images", "{web: \"${build.image.IMAGE}\"}")
         .and_then(|node| images(reader, node, declared, scope));
+    let task_definition =
+        fields.get("task_definition").map(|node| definition(reader, node, "task_definition"));
+    let service_definition = fields.get("service_definition").map(|node| {
+        if fields.get("task_definition").is_none() {
+            return reader.fail(node.at, messages::service_without_task());
+        }
+        definition(reader, node, "service_definition")
+    });
     let how = fields.get("strategy").and_then(|node| strategy(reader, node)).unwrap_or_default();
     let alarms = fields.get("alarms").and_then(|node| alarms(reader, node)).unwrap_or_default();
     let at = fields.get("strategy").unwrap_or(node);
@@ -93,10 +109,18 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
         service: service?,
         images: images?,
         base: None,
+        task_definition: task_definition.map_or(Some(None), |file| file.map(Some))?,
+        service_definition: service_definition.map_or(Some(None), |file| file.map(Some))?,
         strategy: how,
         alarms,
         timeout_seconds: timeout?,
     }))
+}
+
+/// A file of the repository; it is read when a run is planned.
+pub(super) fn definition(reader: &mut Reader<'_>, node: &Node, key: &str) -> Option<DefinitionFile> {
+    let path = plain(reader, node, key, MAX_TEXT_BYTES)?;
+    Some(DefinitionFile { path: reader.checked(node.at, path)?, content: None })
 }
 
 fn ecs_name(reader: &mut Reader<'_>, node: &Node, key: &str, scope: Scope<'_>) -> Option<String> {
@@ -105,7 +129,12 @@ fn ecs_name(reader: &mut Reader<'_>, node: &Node, key: &str, scope: Scope<'_>) -
 }
 
 /// Names as ECS takes them for clusters, services and containers (Amazon ECS API Reference, `CreateService`).
-fn checked_ecs_name(reader: &mut Reader<'_>, at: Position, key: &str, text: &str) -> Option<String> {
+pub(super) fn checked_ecs_name(
+    reader: &mut Reader<'_>,
+    at: Position,
+    key: &str,
+    text: &str,
+) -> Option<String> {
     let valid = (1..=255).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if valid { Some(text.to_owned()) } else { reader.fail(at, messages::wrong_name(key, text)) }

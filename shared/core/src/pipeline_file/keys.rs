@@ -39,16 +39,39 @@ pub(super) const JOB: Keys = Keys {
 };
 pub(super) const ENVIRONMENT: Keys = Keys {
     of: "an environment",
-    known: &["name", "approval", "windows", "irreversible", "deploy", "validate", "on_failure"],
+    known: &[
+        "name",
+        "aws",
+        "approval",
+        "windows",
+        "irreversible",
+        "before",
+        "deploy",
+        "validate",
+        "on_failure",
+    ],
     later: messages::LATER_ENVIRONMENT,
 };
 pub(super) const APPROVAL: Keys = Keys { of: "`approval`", known: &["required", "timeout"], later: &[] };
 pub(super) const WINDOW: Keys =
     Keys { of: "a window", known: &["days", "from", "to", "timezone"], later: &[] };
+pub(super) const AWS: Keys = Keys { of: "`aws`", known: &["role", "external_id", "region"], later: &[] };
+pub(super) const BEFORE: Keys = Keys { of: "an entry of `before`", known: &["ecs_task"], later: &[] };
+pub(super) const ECS_TASK: Keys =
+    Keys { of: "`ecs_task`", known: &["container", "command", "task_definition", "timeout"], later: &[] };
 pub(super) const DEPLOY: Keys = Keys { of: "`deploy`", known: &["ecs"], later: messages::LATER_TARGET };
 pub(super) const ECS: Keys = Keys {
     of: "`ecs`",
-    known: &["cluster", "service", "images", "strategy", "alarms", "timeout"],
+    known: &[
+        "cluster",
+        "service",
+        "images",
+        "task_definition",
+        "service_definition",
+        "strategy",
+        "alarms",
+        "timeout",
+    ],
     later: &[],
 };
 pub(super) const STRATEGY: Keys =
@@ -71,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Keys; 18] = [
+    const ALL: [&Keys; 21] = [
         &TOP,
         &ON,
         &PUSH,
@@ -82,6 +105,9 @@ mod tests {
         &ENVIRONMENT,
         &APPROVAL,
         &WINDOW,
+        &AWS,
+        &BEFORE,
+        &ECS_TASK,
         &DEPLOY,
         &ECS,
         &STRATEGY,

@@ -51,6 +51,16 @@ pub const DEFAULT_APPROVAL_SECONDS: u32 = 24 * 3600;
 pub const MAX_WINDOWS: usize = 20;
 /// ECS allows ten containers in a task (Amazon ECS Developer Guide, "Amazon ECS service quotas").
 pub const MAX_IMAGES: usize = 10;
+/// Tasks before one deploy: their ends and last lines lie in the run's item.
+pub const MAX_BEFORE: usize = 5;
+/// Words of a task's command.
+pub const MAX_ARGUMENTS: usize = 50;
+/// Bytes of one of them: ECS takes 8 KiB of overrides for a task (API Reference, `TaskOverride`).
+pub const MAX_ARGUMENT_BYTES: usize = 2048;
+/// How long a task before a deploy may take.
+pub const TASK_SECONDS: RangeInclusive<u32> = 60..=3 * 3600;
+/// A task's timeout where the file says none.
+pub const DEFAULT_TASK_SECONDS: u32 = 15 * 60;
 /// Checks of one environment.
 pub const MAX_CHECKS: usize = 20;
 /// How long a deploy may take.

@@ -4,6 +4,7 @@
 //! wants, and never runs anything. Only what this version does is accepted; a key of a later version has a
 //! message of its own. Everything absurd fails here, before a build costs anything.
 
+mod before;
 mod checks;
 mod environment;
 mod expression;
@@ -16,6 +17,7 @@ mod matrix;
 mod messages;
 mod needs;
 mod on;
+mod place;
 mod problem;
 mod reader;
 mod schedule;

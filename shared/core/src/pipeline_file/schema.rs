@@ -13,7 +13,7 @@ use super::on::triggers;
 use super::reader::{Fields, Reader};
 use super::yaml::{Node, Position, Value};
 use super::{Context, PipelineFile, keys, messages};
-use crate::ids::VariableName;
+use crate::ids::{PipelineName, VariableName};
 use crate::plan::{Concurrency, JobStage, Plan};
 
 /// The whole file, for a run or, without one, for a check.
@@ -58,12 +58,16 @@ pub(super) fn pipeline_file(
     };
     let (build, test) = (stage(JobStage::Build), stage(JobStage::Test));
     let node = fields.get("environments");
-    let environments = node.map(|node| environments(reader, node, &outputs, scope)).unwrap_or_default();
+    let mut environments = node.map(|node| environments(reader, node, &outputs, scope)).unwrap_or_default();
     if ["build", "test", "environments"].iter().all(|key| fields.get(key).is_none()) {
         reader.report_as_whole(messages::no_stages());
     }
     let concurrency = concurrency.unwrap_or_default();
-    let plan = Plan { pipeline: pipeline?, concurrency, build, test, environments };
+    let pipeline: PipelineName = pipeline?;
+    for environment in environments.iter_mut().filter(|environment| !environment.place.is_own()) {
+        environment.place.pipeline = Some(pipeline.clone());
+    }
+    let plan = Plan { pipeline, concurrency, build, test, environments };
     let size = serde_json::to_string(&plan).map_or(usize::MAX, |json| json.len());
     if size > MAX_PLAN_BYTES {
         reader.report_as_whole(messages::plan_too_large(MAX_PLAN_BYTES));

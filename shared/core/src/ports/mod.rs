@@ -18,13 +18,16 @@ use crate::ids::{
     CommitSha, DeliveryId, EnvironmentName, ImageDigestRef, PipelineName, RepositoryPath, RunId,
 };
 use crate::plan::{Place, Plan};
+use crate::preflight::TargetView;
 use crate::run::Run;
 use crate::service_deployment::ServiceDeploymentView;
 use crate::signature::Secret;
 use crate::source::{Hook, Provider};
 use crate::strategy::Movement;
 use crate::summary::RunSummary;
-use crate::views::{BuildRequest, BuildView, LogPage, ServiceRef, ServiceView, TaskView};
+use crate::views::{
+    BuildRequest, BuildView, LogPage, ServiceRef, ServiceView, TaskRef, TaskRequest, TaskView,
+};
 use crate::wait::{Subject, Wait};
 
 mod forges;
@@ -353,6 +356,12 @@ pub trait ReadServices: Sync {
     ) -> impl Future<Output = Answer<Vec<String>>> + Send;
 }
 
+/// Looks at the targets of deploys before anything is spent.
+pub trait ReadTargets: Sync {
+    /// Cluster, service and what belongs to them.
+    fn target(&self, at: &ServiceRef) -> impl Future<Output = Answer<TargetView>> + Send;
+}
+
 /// Moves services.
 pub trait MoveServices: Sync {
     /// Registers a revision: `base` with other images. Gives its ARN.
@@ -361,6 +370,14 @@ pub trait MoveServices: Sync {
         place: &Place,
         id: RunId,
         base: &str,
+        images: &BTreeMap<String, ImageDigestRef>,
+    ) -> impl Future<Output = Answer<String>> + Send;
+    /// Registers a revision of a definition that lies in the repository (`definition`), with these images.
+    fn register_file(
+        &self,
+        place: &Place,
+        id: RunId,
+        definition: &serde_json::Value,
         images: &BTreeMap<String, ImageDigestRef>,
     ) -> impl Future<Output = Answer<String>> + Send;
     /// Tells the service to run a revision. Gives the deployment's id.
@@ -374,6 +391,37 @@ pub trait MoveServices: Sync {
     /// over does not.
     fn stop_deployment(&self, at: &ServiceRef, deployment: &str)
     -> impl Future<Output = Answer<bool>> + Send;
+}
+
+/// Creates services.
+pub trait CreateServices: Sync {
+    /// ARN that a service of this name has or would have; `None` where its cluster takes no tasks.
+    fn service_arn(&self, at: &ServiceRef) -> impl Future<Output = Answer<Option<String>>> + Send;
+    /// Creates the service, named by name, from a definition of the repository. Gives its first deployment's
+    /// id. `token` tells this creation from others.
+    fn create_service(
+        &self,
+        at: &ServiceRef,
+        definition: &serde_json::Value,
+        task_definition: &str,
+        token: &str,
+    ) -> impl Future<Output = Answer<String>> + Send;
+}
+
+/// Runs single tasks.
+pub trait RunTasks: Sync {
+    /// ARN of the task that was started with this mark, if one was.
+    fn started_task(&self, request: &TaskRequest) -> impl Future<Output = Answer<Option<String>>> + Send;
+    /// Starts a task and gives its ARN. The same request, a little later, gives the same task.
+    fn run_task(&self, request: &TaskRequest) -> impl Future<Output = Answer<String>> + Send;
+    /// Asks for a stop; a task that is over stays as it is.
+    fn stop_task(&self, task: &TaskRef, reason: &str) -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// Reads single tasks.
+pub trait ReadTasks: Sync {
+    /// The task; `None` where ECS does not know it (any more, or yet).
+    fn task(&self, task: &TaskRef) -> impl Future<Output = Answer<Option<TaskView>>> + Send;
 }
 
 /// Reads logs.

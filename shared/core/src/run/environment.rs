@@ -9,7 +9,7 @@ use super::transition::{IllegalTransition, contradicts, too_early};
 use crate::approval::{ApprovalRequest, ApprovalState, Consent, Refusal};
 use crate::fact::{
     Baseline, Cause, CheckResult, DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner,
-    Rollout,
+    Rollout, TaskEnd,
 };
 use crate::ids::{EnvironmentName, Fence};
 
@@ -31,6 +31,9 @@ pub struct EnvironmentState {
     pub fence: Option<Fence>,
     /// What the deploy does, once it is prepared.
     pub rollout: Option<Rollout>,
+    /// The tasks that ran or run before the service moves, in the order of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<TaskState>,
     /// The deployment that this run started.
     pub deployment: Option<String>,
     /// The deploy's verdict, once there is one.
@@ -39,6 +42,23 @@ pub struct EnvironmentState {
     pub checks: Vec<CheckResult>,
     /// The rollback, once it is begun.
     pub rollback: Option<RollbackState>,
+}
+
+/// A task that runs before the service moves.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskState {
+    /// The revision that was registered for it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Its ARN, once started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// When it must have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// How it ended, once it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<TaskEnd>,
 }
 
 /// The checked outcome of a deploy.
@@ -68,6 +88,7 @@ impl EnvironmentState {
             blocked: None,
             fence: None,
             rollout: None,
+            before: Vec::new(),
             deployment: None,
             deploy: None,
             checks: Vec::new(),
@@ -154,6 +175,9 @@ impl EnvironmentState {
                 }
                 set_once(&mut self.rollout, rollout, "deploy_prepared").map(|()| None)
             }
+            Fact::TaskPrepared { task, .. }
+            | Fact::TaskStarted { task, .. }
+            | Fact::TaskEnded { task, .. } => self.fold_task(*task, fact).map(|()| None),
             Fact::DeployStarted { deployment, .. } => {
                 if self.rollout.is_none() {
                     return Err(too_early("deploy_started", "the deploy must be prepared"));
@@ -172,17 +196,7 @@ impl EnvironmentState {
                 set_once(&mut rollback.deployment, &(deployment.clone(), *by), "rollback_started")
                     .map(|()| None)
             }
-            Fact::RollbackEnded { outcome, .. } => {
-                if self.fence.is_none() {
-                    return Err(too_early("rollback_ended", "the lock must be held"));
-                }
-                let rollback = self.rollback.get_or_insert(RollbackState { deployment: None, outcome: None });
-                set_once(&mut rollback.outcome, outcome, "rollback_ended")?;
-                Ok(match outcome {
-                    RollbackOutcome::Failed { cause } => Some(cause.clone()),
-                    _ => None,
-                })
-            }
+            Fact::RollbackEnded { outcome, .. } => self.fold_rollback_ended(outcome),
             _ => Ok(None),
         }
     }
@@ -229,6 +243,18 @@ impl EnvironmentState {
         Ok(crate::messages::not_approved(&self.name, refusal))
     }
 
+    fn fold_rollback_ended(&mut self, outcome: &RollbackOutcome) -> Result<Option<Cause>, IllegalTransition> {
+        if self.fence.is_none() {
+            return Err(too_early("rollback_ended", "the lock must be held"));
+        }
+        let rollback = self.rollback.get_or_insert(RollbackState { deployment: None, outcome: None });
+        set_once(&mut rollback.outcome, outcome, "rollback_ended")?;
+        Ok(match outcome {
+            RollbackOutcome::Failed { cause } => Some(cause.clone()),
+            _ => None,
+        })
+    }
+
     fn fold_deploy_ended(
         &mut self,
         failure: Option<&DeployFailure>,
@@ -259,6 +285,55 @@ impl EnvironmentState {
             return Err(contradicts("validated", "the checks came out otherwise"));
         }
         Ok(crate::messages::validation_failed(&self.name, checks))
+    }
+}
+
+impl EnvironmentState {
+    /// Where one of the tasks before the deploy stands, if it was begun.
+    pub fn task(&self, task: usize) -> Option<&TaskState> {
+        self.before.get(task)
+    }
+
+    fn fold_task(&mut self, task: usize, fact: &Fact) -> Result<(), IllegalTransition> {
+        let may_begin = self.rollout.is_some() && self.deployment.is_none() && self.deploy.is_none();
+        if self.before.get(task).is_none() {
+            let before = self.before.last().is_none_or(TaskState::has_succeeded);
+            if !may_begin || task != self.before.len() || !before {
+                return Err(too_early(
+                    "task",
+                    "the deploy must be prepared, and earlier tasks have succeeded",
+                ));
+            }
+            self.before.push(TaskState::default());
+        }
+        let state = &mut self.before[task];
+        match fact {
+            Fact::TaskPrepared { revision, .. } => set_once(&mut state.revision, revision, "task_prepared"),
+            // Two tries may reckon its deadline a little otherwise: the first one's counts.
+            Fact::TaskStarted { arn, deadline, .. } => {
+                state.deadline.get_or_insert(*deadline);
+                set_once(&mut state.arn, arn, "task_started")
+            }
+            Fact::TaskEnded { end, .. } => {
+                if state.arn.is_none() {
+                    return Err(too_early("task_ended", "the task must have been started"));
+                }
+                // Two may have read its log at different times: the first one's word counts.
+                if state.end.as_ref().is_some_and(|known| known.failure.is_none() != end.failure.is_none()) {
+                    return Err(contradicts("task_ended", "it ended otherwise"));
+                }
+                state.end.get_or_insert_with(|| end.clone());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl TaskState {
+    /// Whether it ran to a good end.
+    pub fn has_succeeded(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.failure.is_none())
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::fact::{Cause, Entry, Fact, JobId, JobStage, RollbackOutcome};
 use crate::ids::{EnvironmentName, PipelineName, RunId, VariableName};
 use crate::pipeline_file::{Context, ImageContext};
+use crate::preflight::Finding;
 use crate::source::{Source, Trigger};
 
 mod environment;
@@ -19,7 +20,7 @@ mod jobs;
 mod status;
 mod transition;
 
-pub use environment::{DeployVerdict, EnvironmentState, RollbackState};
+pub use environment::{DeployVerdict, EnvironmentState, RollbackState, TaskState};
 pub use jobs::JobState;
 pub use status::Status;
 pub use transition::{Applied, IllegalTransition};
@@ -67,6 +68,9 @@ pub struct Run {
     /// The rule that started it.
     #[serde(default)]
     pub started_by: Option<String>,
+    /// What people should know before it deploys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 impl Run {
@@ -90,6 +94,7 @@ impl Run {
             queued_behind: None,
             place: None,
             started_by: None,
+            findings: Vec::new(),
         };
         (run, Entry { seq: 0, at: now, fact: Fact::Received { source: Box::new(source) } })
     }
@@ -227,10 +232,11 @@ impl Run {
                 self.cause.get_or_insert_with(|| cause.clone());
                 self.status = Status::Rejected;
             }),
-            Fact::Planned { pipeline, plan_digest, jobs, environments, approvals, place, rule } => {
+            Fact::Planned { pipeline, plan_digest, jobs, environments, approvals, place, rule, findings } => {
                 self.fold_planned(pipeline, plan_digest, jobs, environments, approvals)?;
                 if self.place.is_none() {
                     (self.place, self.started_by) = (*place, rule.clone());
+                    self.findings.clone_from(findings);
                 }
                 Ok(())
             }
@@ -260,6 +266,9 @@ impl Run {
             | Fact::Blocked { environment, .. }
             | Fact::LockTaken { environment, .. }
             | Fact::DeployPrepared { environment, .. }
+            | Fact::TaskPrepared { environment, .. }
+            | Fact::TaskStarted { environment, .. }
+            | Fact::TaskEnded { environment, .. }
             | Fact::DeployStarted { environment, .. }
             | Fact::DeployEnded { environment, .. }
             | Fact::Validated { environment, .. }

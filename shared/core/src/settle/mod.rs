@@ -24,6 +24,7 @@ mod reconcile;
 mod run;
 mod schedule;
 mod service;
+mod task;
 mod turn;
 
 pub use approval::{approve, ask, reject, settle_approval};
@@ -37,6 +38,7 @@ pub use reconcile::reconcile;
 pub use run::finish;
 pub use schedule::start_due;
 pub use service::{open_on_service, record_deploy_failure, settle_service};
+pub use task::settle_task;
 pub use turn::{leave, overtake, settle_turn, update_branch};
 
 /// How often a write is tried again when others write to the same record. Writers of one run are few: its

@@ -8,7 +8,9 @@ use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, RunId};
 use crate::messages;
 use crate::ports::{Answer, Callbacks, Clock, Fault, ReadServices, Runs, Waits, Written};
-use crate::rollout::{Hopeless, Progress, Window, deploy_failure, hopeless, judge_deploy, judge_rollback};
+use crate::rollout::{
+    Hopeless, Progress, SETTLING, Window, deploy_failure, hopeless, judge_deploy, judge_rollback,
+};
 use crate::run::Run;
 use crate::views::{ServiceView, TaskView};
 use crate::wait::{Wait, Work};
@@ -41,7 +43,7 @@ where
     match &wait.work {
         Work::Deploy(environment) => settle_deploy(ports, wait, &run, environment).await,
         Work::Rollback(environment) => settle_rollback(ports, wait, &run, environment).await,
-        Work::Job { .. } | Work::Acquire(_) | Work::Turn | Work::Needs(_) => {
+        Work::Job { .. } | Work::Task { .. } | Work::Acquire(_) | Work::Turn | Work::Needs(_) => {
             Err(Fault::Permanent("a wait on a service must be for a deploy".into()))
         }
     }
@@ -68,6 +70,8 @@ where
         .await;
     };
     let (failure, ended_at) = match seen(ports, rollout).await? {
+        // One that was created a moment ago may not be shown yet.
+        None if ports.now() < wait.opened_at + SETTLING => return Ok(Settled::Waiting),
         None => (Some(refusal(environment, &messages::no_service(&rollout.cluster, &rollout.service))), None),
         Some(service) => match judged(ports, wait, rollout, deployment, &service).await? {
             (Progress::Moving, _) => return Ok(Settled::Waiting),

@@ -12,8 +12,10 @@ use serde_json::json;
 use super::ecs_records::Record;
 use super::{Event, World};
 use crate::ids::ImageDigestRef;
+use crate::plan::Place;
+use crate::preflight::{BalancerFacts, ServiceFacts, TargetView};
 use crate::strategy::{DeploymentSettings, Movement};
-use crate::views::{RolloutState, RolloutView, ServiceMessage, ServiceView, TaskView};
+use crate::views::{RolloutState, RolloutView, ServiceMessage, ServiceRef, ServiceView, TaskView};
 
 /// What a container does, by the digest of its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct FakeService {
     pub cluster: String,
     /// Its name.
     pub name: String,
+    /// The account and region that it lies in.
+    pub place: Place,
     /// Whether it takes deployments.
     pub is_active: bool,
     /// How many tasks it wants.
@@ -71,6 +75,8 @@ pub struct FakeService {
     pub breaker: Breaker,
     /// Its manners.
     pub manner: Manner,
+    /// What of its load balancers takes time.
+    pub balancers: Vec<BalancerFacts>,
     /// Someone else moves it to this task definition, so long after the next move.
     pub meddler: Option<(SignedDuration, String)>,
     /// Someone stops the deployment under way, so long after the next move.
@@ -111,6 +117,7 @@ pub(super) enum Step {
 pub(super) struct Ecs {
     pub(super) services: Vec<FakeService>,
     pub(super) definitions: BTreeMap<String, BTreeMap<String, ImageDigestRef>>,
+    pub(super) contents: BTreeMap<String, (Place, serde_json::Value)>,
     behaviours: BTreeMap<String, Behaviour>,
     pub(super) bases: BTreeMap<String, String>,
 }
@@ -118,7 +125,36 @@ pub(super) struct Ecs {
 impl FakeService {
     /// Its ARN.
     pub fn arn(&self) -> String {
-        format!("arn:aws:ecs:eu-central-1:000000000000:service/{}/{}", self.cluster, self.name)
+        Self::arn_of(&self.cluster, &self.name)
+    }
+
+    fn new(cluster: &str, name: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            name: name.to_owned(),
+            place: Place::default(),
+            is_active: true,
+            desired: 1,
+            breaker: Breaker::On,
+            manner: Manner::Aws,
+            balancers: Vec::new(),
+            meddler: None,
+            stopper: None,
+            settings: DeploymentSettings { controller: "ECS".into(), fixed_balancers: 0, shifting: 1 },
+            movement: Movement::default(),
+            records: Vec::new(),
+            rollouts: Vec::new(),
+            tasks: Vec::new(),
+            moves: Vec::new(),
+            said: Vec::new(),
+            completed: Vec::new(),
+            steps: Vec::new(),
+            numbers: 0,
+        }
+    }
+
+    pub(super) fn arn_of(cluster: &str, name: &str) -> String {
+        format!("arn:aws:ecs:eu-central-1:000000000000:service/{cluster}/{name}")
     }
 
     /// The task definition that its primary deployment brings.
@@ -184,26 +220,8 @@ impl World {
     pub fn add_service(&self, cluster: &str, name: &str, image: &ImageDigestRef) {
         let mut state = self.lock();
         let definition = state.ecs.define(name, BTreeMap::from([("web".to_owned(), image.clone())]));
-        let mut service = FakeService {
-            cluster: cluster.to_owned(),
-            name: name.to_owned(),
-            is_active: true,
-            desired: 1,
-            breaker: Breaker::On,
-            manner: Manner::Aws,
-            meddler: None,
-            stopper: None,
-            settings: DeploymentSettings { controller: "ECS".into(), fixed_balancers: 0, shifting: 1 },
-            movement: Movement::default(),
-            records: Vec::new(),
-            rollouts: Vec::new(),
-            tasks: Vec::new(),
-            moves: Vec::new(),
-            said: Vec::new(),
-            completed: vec![definition.clone()],
-            steps: Vec::new(),
-            numbers: 0,
-        };
+        let mut service = FakeService::new(cluster, name);
+        service.completed.push(definition.clone());
         let now = state.now;
         let id = state.ecs.begin(&mut service, &definition, now);
         service.steps.clear();
@@ -251,6 +269,16 @@ impl World {
         self.lock().ecs.define(family, BTreeMap::from([("web".to_owned(), image.clone())]))
     }
 
+    /// The same with a container of another name.
+    pub fn define_container_by_hand(&self, container: &str, image: &ImageDigestRef) -> String {
+        self.lock().ecs.define("by-hand", BTreeMap::from([(container.to_owned(), image.clone())]))
+    }
+
+    /// The file that a revision was registered from, and where; `None` for a copy of another revision.
+    pub fn registered(&self, revision: &str) -> Option<(Place, serde_json::Value)> {
+        self.lock().ecs.contents.get(revision).cloned()
+    }
+
     /// Changes a service.
     pub fn with_service<T>(
         &self,
@@ -275,6 +303,11 @@ impl Ecs {
         self.services.iter_mut().find(wanted)
     }
 
+    /// A service as a port is asked for it: one in another account is not seen from here.
+    pub(super) fn at_mut(&mut self, at: &ServiceRef) -> Option<&mut FakeService> {
+        self.find_mut(&at.cluster, &at.service).filter(|service| service.place == at.place)
+    }
+
     pub(super) fn next_change(&self) -> impl Iterator<Item = Timestamp> {
         self.services.iter().flat_map(|service| service.steps.iter().map(|(at, _)| *at))
     }
@@ -297,6 +330,46 @@ impl Ecs {
         let images = self.definitions.get(definition).into_iter().flat_map(BTreeMap::values);
         let known = |image: &ImageDigestRef| self.behaviours.get(image.digest().as_str()).copied();
         images.filter_map(known).find(|known| *known != Behaviour::Healthy).unwrap_or(Behaviour::Healthy)
+    }
+}
+
+impl Ecs {
+    /// What `CreateService` does; gives the first deployment's id.
+    pub(super) fn create(
+        &mut self,
+        at: &ServiceRef,
+        desired: u32,
+        definition: &str,
+        now: Timestamp,
+    ) -> String {
+        let mut service = FakeService::new(&at.cluster, &at.service);
+        (service.place, service.desired) = (at.place.clone(), desired);
+        service.moves.push((definition.to_owned(), "pushway"));
+        let id = self.begin(&mut service, definition, now);
+        self.services.push(service);
+        id
+    }
+
+    /// What a preflight sees: the cluster is there as soon as a service is in it.
+    pub(super) fn target(&mut self, at: &ServiceRef) -> TargetView {
+        let is_there =
+            self.services.iter().any(|known| known.place == at.place && known.cluster == at.cluster);
+        let cluster = is_there.then(|| "ACTIVE".to_owned());
+        let definitions = self.definitions.clone();
+        let service = self.at_mut(at).map(|service| {
+            let view = service.view(&definitions);
+            let is_good = |view: &RolloutView| view.state == RolloutState::Completed && view.running > 0;
+            ServiceFacts {
+                status: if service.is_active { "ACTIVE" } else { "DRAINING" }.to_owned(),
+                settings: service.settings.clone(),
+                has_breaker: service.breaker != Breaker::Off,
+                has_completed: service.rollouts.iter().any(is_good),
+                containers: view.containers,
+                roles: Vec::new(),
+                balancers: service.balancers.clone(),
+            }
+        });
+        TargetView { cluster, service, passable: vec!["arn:aws:iam::*:role/*TaskRole*".to_owned()] }
     }
 }
 

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use super::World;
+use super::ecs::FakeService;
 use crate::definition::{ContainerDefinitionView, DefinitionView};
 use crate::ids::{ImageDigestRef, RunId};
 use crate::plan::Place;
-use crate::ports::{Answer, Fault, MoveServices, ReadServices};
+use crate::ports::{Answer, CreateServices, Fault, MoveServices, ReadServices, ReadTargets};
+use crate::preflight::TargetView;
 use crate::service_deployment::ServiceDeploymentView;
 use crate::strategy::Movement;
 use crate::views::{ServiceRef, ServiceView, TaskView};
@@ -17,7 +19,7 @@ impl ReadServices for World {
     async fn service(&self, at: &ServiceRef) -> Answer<Option<ServiceView>> {
         self.call("service", &at.service, |state| {
             let definitions = state.ecs.definitions.clone();
-            let service = state.ecs.find_mut(&at.cluster, &at.service);
+            let service = state.ecs.at_mut(at);
             Ok(service.map(|service| service.view(&definitions)))
         })
         .await
@@ -25,7 +27,7 @@ impl ReadServices for World {
 
     async fn tasks(&self, at: &ServiceRef) -> Answer<Vec<TaskView>> {
         self.call("tasks", &at.service, |state| {
-            let service = state.ecs.find_mut(&at.cluster, &at.service);
+            let service = state.ecs.at_mut(at);
             Ok(service.map(|service| service.tasks.clone()).unwrap_or_default())
         })
         .await
@@ -37,7 +39,7 @@ impl ReadServices for World {
         task_definition: &str,
     ) -> Answer<Option<ServiceDeploymentView>> {
         self.call("service_deployment", task_definition, |state| {
-            let service = state.ecs.find_mut(&at.cluster, &at.service);
+            let service = state.ecs.at_mut(at);
             let records = service.map(|service| service.records.clone()).unwrap_or_default();
             let newest = records.into_iter().rev().find(|record| record.task_definition == task_definition);
             Ok(newest.map(|record| record.view))
@@ -57,21 +59,63 @@ impl ReadServices for World {
         .await
     }
 
-    async fn task_log(&self, _: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
-        self.call("task_log", container, |_| Ok(vec![format!("{container} of {} began", task.arn)])).await
+    async fn task_log(&self, place: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
+        self.call("task_log", container, |state| {
+            let is_here = |service: &FakeService| {
+                service.place == *place && service.tasks.iter().any(|known| known.arn == task.arn)
+            };
+            let is_known = state.ecs.services.iter().any(is_here) || state.tasks.knows(place, &task.arn);
+            Ok(if is_known { vec![format!("{container} of {} began", task.arn)] } else { Vec::new() })
+        })
+        .await
+    }
+}
+
+impl CreateServices for World {
+    async fn service_arn(&self, at: &ServiceRef) -> Answer<Option<String>> {
+        self.call("service_arn", &at.service, |state| {
+            let is_there = state.ecs.target(at).cluster.is_some();
+            Ok(is_there.then(|| FakeService::arn_of(&at.cluster, &at.service)))
+        })
+        .await
+    }
+
+    async fn create_service(
+        &self,
+        at: &ServiceRef,
+        definition: &serde_json::Value,
+        task_definition: &str,
+        _token: &str,
+    ) -> Answer<String> {
+        self.call("create_service", &at.service, |state| {
+            if state.ecs.at_mut(at).is_some() {
+                return Err(Fault::Permanent(format!("service {} is there already", at.service)));
+            }
+            let desired = definition["desiredCount"].as_u64().and_then(|count| u32::try_from(count).ok());
+            Ok(state.ecs.create(at, desired.unwrap_or(0), task_definition, state.now))
+        })
+        .await
+    }
+}
+
+impl ReadTargets for World {
+    async fn target(&self, at: &ServiceRef) -> Answer<TargetView> {
+        self.call("target", &at.service, |state| Ok(state.ecs.target(at))).await
     }
 }
 
 impl MoveServices for World {
     async fn register(
         &self,
-        _: &Place,
+        place: &Place,
         id: RunId,
         base: &str,
         images: &BTreeMap<String, ImageDigestRef>,
     ) -> Answer<String> {
         self.call("register", id, |state| {
-            let known = state.ecs.definitions.get(base).cloned();
+            // A revision lies where services lie that could run it.
+            let is_here = state.ecs.services.iter().any(|service| service.place == *place);
+            let known = state.ecs.definitions.get(base).filter(|_| is_here).cloned();
             let mut all =
                 known.ok_or_else(|| Fault::Permanent(format!("there is no task definition {base}")))?;
             all.extend(images.clone());
@@ -82,11 +126,36 @@ impl MoveServices for World {
         .await
     }
 
+    async fn register_file(
+        &self,
+        place: &Place,
+        id: RunId,
+        definition: &serde_json::Value,
+        images: &BTreeMap<String, ImageDigestRef>,
+    ) -> Answer<String> {
+        self.call("register_file", id, |state| {
+            let task = &definition["taskDefinition"];
+            let containers = task["containerDefinitions"].as_array().cloned().unwrap_or_default();
+            let written = containers.iter().filter_map(|container| {
+                let name = container["name"].as_str()?.to_owned();
+                Some((name, container["image"].as_str()?.parse().ok()?))
+            });
+            let mut all: BTreeMap<String, ImageDigestRef> = written.collect();
+            all.extend(images.clone());
+            let arn = state.ecs.define(task["family"].as_str().unwrap_or_default(), all);
+            state.ecs.contents.insert(arn.clone(), (place.clone(), task.clone()));
+            Ok(arn)
+        })
+        .await
+    }
+
     async fn move_service(&self, at: &ServiceRef, definition: &str, movement: &Movement) -> Answer<String> {
         self.call("move_service", definition, |state| {
             let (now, by) = (state.now, ("pushway", movement));
+            let absent = || Fault::Permanent(format!("there is no service {at:?}"));
+            state.ecs.at_mut(at).ok_or_else(absent)?;
             let moved = state.ecs.move_to(&at.cluster, &at.service, definition, by, now);
-            moved.ok_or_else(|| Fault::Permanent(format!("there is no service {at:?}")))
+            moved.ok_or_else(absent)
         })
         .await
     }
@@ -94,6 +163,8 @@ impl MoveServices for World {
     async fn stop_deployment(&self, at: &ServiceRef, deployment: &str) -> Answer<bool> {
         self.call("stop_deployment", deployment, |state| {
             let mut events = Vec::new();
+            let absent = || Fault::Permanent(format!("there is no service {at:?}"));
+            state.ecs.at_mut(at).ok_or_else(absent)?;
             let goes_back = state.ecs.stop(&at.cluster, &at.service, deployment, state.now, &mut events);
             state.events.extend(events);
             Ok(goes_back)

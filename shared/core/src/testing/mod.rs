@@ -27,6 +27,7 @@ mod builds;
 mod ecs;
 mod ecs_ports;
 mod ecs_records;
+mod ecs_tasks;
 mod ecs_time;
 mod faults;
 mod forge;
@@ -36,6 +37,7 @@ mod workflow;
 pub use builds::{Build, BuildScript, digest_of};
 pub use ecs::{Behaviour, Breaker, FakeService, Manner};
 pub use ecs_records::Record;
+pub use ecs_tasks::{FakeTask, TaskScript};
 pub use faults::{Call, Injected};
 pub use workflow::TokenState;
 
@@ -70,6 +72,7 @@ struct State {
     workflow: workflow::Workflow,
     builds: builds::Builds,
     ecs: ecs::Ecs,
+    tasks: ecs_tasks::Tasks,
     logs: BTreeMap<(String, String), Vec<String>>,
     probes: VecDeque<Probed>,
     urls: BTreeMap<String, (String, String)>,
@@ -119,6 +122,7 @@ impl World {
             workflow: workflow::Workflow::default(),
             builds: builds::Builds::default(),
             ecs: ecs::Ecs::default(),
+            tasks: ecs_tasks::Tasks::default(),
             logs: BTreeMap::new(),
             probes: VecDeque::new(),
             urls: BTreeMap::new(),
@@ -148,7 +152,10 @@ impl World {
     pub fn next_change(&self) -> Option<Timestamp> {
         let state = self.lock();
         let events = state.events.iter().map(|event| event.at);
-        let changes = events.chain(state.builds.next_change(state.now)).chain(state.ecs.next_change());
+        let changes = events
+            .chain(state.builds.next_change(state.now))
+            .chain(state.ecs.next_change())
+            .chain(state.tasks.next_change());
         changes.min()
     }
 
@@ -251,6 +258,8 @@ impl State {
     /// Lets pass what happens by itself until `now`.
     fn pass(&mut self, now: Timestamp) {
         let sent = self.ecs.pass(now);
+        self.events.extend(sent);
+        let sent = self.tasks.pass(now);
         self.events.extend(sent);
     }
 }

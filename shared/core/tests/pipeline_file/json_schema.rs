@@ -85,14 +85,28 @@ fn environment() -> BoxedStrategy<Value> {
         ("strategy", one_of(strategies)),
         ("alarms", one_of(json!([["web-5xx", "web slow"]]))),
         ("timeout", one_of(json!(["1m", "3h"]))),
+        ("task_definition", one_of(json!(["ecs/web.json", "web.json"]))),
     ]);
-    (ecs, prop::option::of(prop::collection::vec(check, 0..3)), one_of(json!(["rollback", "hold"])))
-        .prop_map(move |(mut ecs, checks, on_failure)| {
+    (
+        ecs,
+        prop::option::of(prop::collection::vec(check, 0..3)),
+        one_of(json!(["rollback", "hold"])),
+        any::<bool>(),
+    )
+        .prop_map(move |(mut ecs, checks, on_failure, place)| {
             ecs.insert("cluster".into(), json!("c"));
             ecs.insert("service".into(), json!("web-${pull_request.number}"));
             ecs.insert("images".into(), json!({ "web": image, "side": "${image.uri}" }));
             let mut environment =
                 json!({ "name": "staging", "deploy": { "ecs": ecs }, "on_failure": on_failure });
+            if place {
+                environment["before"] = json!([{ "ecs_task": {
+                    "container": "web", "command": ["./migrate"], "task_definition": "a.json", "timeout": "5m"
+                } }]);
+                environment["aws"] = json!({
+                    "role": "arn:aws:iam::111122223333:role/a/b", "external_id": "x:y", "region": "eu-west-1"
+                });
+            }
             if let Some(checks) = checks {
                 environment["validate"] = json!(checks);
             }
@@ -200,6 +214,9 @@ fn the_schema_has_the_limits_of_the_parser() {
         ("/$defs/job/properties/retries/maximum", limits::MAX_RETRIES.into()),
         ("/$defs/environment/properties/validate/maxItems", limits::MAX_CHECKS),
         ("/$defs/ecs/properties/images/maxProperties", limits::MAX_IMAGES),
+        ("/$defs/environment/properties/before/maxItems", limits::MAX_BEFORE),
+        ("/$defs/ecs_task/properties/command/maxItems", limits::MAX_ARGUMENTS),
+        ("/$defs/ecs_task/properties/command/items/maxLength", limits::MAX_ARGUMENT_BYTES),
         ("/$defs/ecs/properties/alarms/maxItems", limits::MAX_ALARMS),
         ("/$defs/ecs/properties/alarms/items/maxLength", limits::MAX_ALARM_BYTES),
         ("/$defs/canary/properties/percent/maximum", (*limits::CANARY_PERCENT.end()).into()),

@@ -6,6 +6,7 @@ mod attacks;
 mod expressions;
 mod json_schema;
 mod messages;
+mod places;
 mod plan;
 mod robustness;
 mod schedule;

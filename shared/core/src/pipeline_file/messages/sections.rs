@@ -99,6 +99,29 @@ pub(in crate::pipeline_file) fn window_never_open(from: &str, to: &str) -> Words
     )
 }
 
+pub(in crate::pipeline_file) fn bad_place(key: &str, found: &str) -> Words {
+    let hint = match key {
+        "role" => "write the whole ARN of an IAM role: arn:aws:iam::<12 digits>:role/<name>",
+        "region" => "write a region as AWS names it, such as eu-central-1",
+        _ => "use 2 to 1224 letters, digits and +=,.@:/_-",
+    };
+    Words::new(format!("`{key}` can't be {}", quoted(found)), hint)
+}
+
+pub(in crate::pipeline_file) fn which_container() -> Words {
+    Words::new(
+        "`ecs_task` does not say which container it is about, and `images` names several",
+        "add `container: <name>`: its command is replaced, and its exit code counts",
+    )
+}
+
+pub(in crate::pipeline_file) fn service_without_task() -> Words {
+    Words::new(
+        "`service_definition` needs `task_definition`: a service that does not exist yet has none to copy",
+        "add `task_definition: <file>` beside it",
+    )
+}
+
 pub(in crate::pipeline_file) fn not_from_build(stage: &str) -> Words {
     Words::new(
         format!("an image must come from the build stage, not from {}", quoted(stage)),
