@@ -29,6 +29,8 @@ mod targets;
 mod task_definition;
 mod tasks;
 mod time;
+#[cfg(test)]
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
