@@ -165,6 +165,23 @@ fn environment_variables_are_those_the_code_reads() {
 }
 
 #[test]
+fn a27_private_addresses_are_probed_only_where_the_administrator_says_so() {
+    let template = template();
+    let parameter = &template["Parameters"]["ValidationAllowPrivate"];
+    assert_eq!((parameter["Type"].as_str(), parameter["Default"].as_str()), (Some("String"), Some("")));
+    for name in entries("functions") {
+        let function = &template["Resources"][pascal(&name) + "Function"]["Properties"];
+        let allowed = &function["Environment"]["Variables"]["PUSHWAY_VALIDATION_ALLOW"];
+        assert!(allowed.is_null() || allowed["Ref"] == "ValidationAllowPrivate", "{name}: {allowed}");
+    }
+    // And nothing that a repository writes has a say in it.
+    assert!(!sources("shared/core/src").contains("allow_private"));
+    let schema: Value = serde_json::from_str(pushway_core::pipeline_file::JSON_SCHEMA).unwrap();
+    let http = schema["$defs"]["http"]["properties"].as_object().unwrap();
+    assert!(http.keys().all(|key| !key.contains("private") && !key.contains("allow")), "{http:?}");
+}
+
+#[test]
 fn the_table_is_the_one_the_code_uses_and_is_kept() {
     let template = template();
     let resource = &template["Resources"]["Table"];

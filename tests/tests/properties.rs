@@ -19,7 +19,7 @@ use pushway_core::rollout::{
 };
 use pushway_core::run::{Applied, DeployVerdict, Run, Status};
 use pushway_core::service_deployment::{ServiceDeploymentStatus, ServiceDeploymentView};
-use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner};
+use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner, answered};
 use pushway_core::views::{RolloutState, RolloutView, ServiceView};
 use pushway_tests::sim::people;
 use pushway_tests::sim::story::{PIPELINE, Story, old_image, parse};
@@ -414,7 +414,7 @@ proptest! {
         let mut story = Story::new();
         let pipeline = PIPELINE.replace("attempts: 5, need: 2", &format!("attempts: {attempts}, need: {need}"));
         story.world().script_probes(answers.iter().map(|good| match good {
-            true => Probed::Answer { status: 200, body: String::new() },
+            true => answered(200, ""),
             false => Probed::Nothing("connection refused".into()),
         }));
         let commit = story.commit_with(&[("pushway.yml", &pipeline)]);

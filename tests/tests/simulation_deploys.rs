@@ -6,7 +6,7 @@ use pushway_core::plan::Place;
 use pushway_core::ports::Probed;
 use pushway_core::run::{Run, Status};
 use pushway_core::settle::{Unlocked, unlock};
-use pushway_core::testing::{Behaviour, Breaker, BuildScript, Injected, Manner};
+use pushway_core::testing::{Behaviour, Breaker, BuildScript, Injected, Manner, answered};
 use pushway_tests::sim::block_on;
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
 
@@ -103,7 +103,7 @@ fn a_failed_validation_is_rolled_back_by_pushway() {
 
 #[test]
 fn f33_three_bad_probes_of_five_are_got_over_and_four_are_not() {
-    let sick = || Probed::Answer { status: 503, body: String::new() };
+    let sick = || answered(503, "");
     for (bad, status) in [(3, Status::Succeeded), (4, Status::RolledBack)] {
         let mut story = Story::new();
         story.world().script_probes((0..bad).map(|_| sick()));
@@ -202,7 +202,7 @@ fn someone_elses_deploy_in_between_is_never_a_success_and_is_left_alone() {
             service.meddler = Some((SignedDuration::from_secs(after), definition.clone()));
         });
         // Validation must not run before they come.
-        let sick = Probed::Answer { status: 503, body: String::new() };
+        let sick = answered(503, "");
         if after > 15 {
             story.world().script_probes(std::iter::repeat_n(sick, 4));
         }

@@ -9,7 +9,7 @@ use pushway_core::contract::{Done, EnvironmentInput, Failure, errors};
 use pushway_core::fact::{CheckResult, Fact, Rollout};
 use pushway_core::messages::validation_failed;
 use pushway_core::plan::{Check, HttpCheck};
-use pushway_core::ports::{Answer, Clock, Fault, Plans, Probed, Probes, ReadServices, Runs};
+use pushway_core::ports::{Answer, Clock, Fault, Plans, ProbeAnswer, ProbeRequest, Probed, Probes, ReadServices, Runs};
 use pushway_core::rollout::check_digests;
 use pushway_core::settle::{load_planned, record, state_of};
 
@@ -82,13 +82,14 @@ fn digest_result(passed: bool, detail: String, samples: u32) -> CheckResult {
 async fn probe<P: Probes>(ports: &P, check: &HttpCheck) -> CheckResult {
     let (mut samples, mut good, mut detail) = (0, 0, String::new());
     let (attempts, need) = (u32::from(check.attempts), u32::from(check.need));
+    let timeout = Duration::from_secs(u64::from(check.timeout_seconds));
+    let request = ProbeRequest { url: check.url.clone(), timeout, follows: false };
     while samples < attempts && good < need {
         if samples > 0 {
             ports.pause(Duration::from_secs(u64::from(check.interval_seconds))).await;
         }
         samples += 1;
-        let timeout = Duration::from_secs(u64::from(check.timeout_seconds));
-        match judge(check, ports.probe(&check.url, timeout).await) {
+        match judge(check, ports.probe(&request).await) {
             Ok(seen) => {
                 good += 1;
                 if detail.is_empty() {
@@ -113,7 +114,7 @@ async fn probe<P: Probes>(ports: &P, check: &HttpCheck) -> CheckResult {
 
 fn judge(check: &HttpCheck, probed: Probed) -> Result<String, String> {
     let (status, body) = match probed {
-        Probed::Answer { status, body } => (status, body),
+        Probed::Answer(ProbeAnswer { status, body, .. }) => (status, body),
         Probed::Nothing(why) => return Err(format!("no answer: {why}")),
         Probed::Refused(why) => return Err(format!("not probed: {why}")),
     };

@@ -18,6 +18,7 @@ mod ecs_deployments;
 mod errors;
 mod forges;
 mod guard;
+mod guarded;
 pub mod lambda;
 mod logs;
 mod places;

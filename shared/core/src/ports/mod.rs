@@ -432,26 +432,47 @@ pub trait ReadLogs: Sync {
     fn log_tail(&self, log: &LogPointer, lines: usize) -> impl Future<Output = Answer<Vec<String>>> + Send;
 }
 
+/// A GET that a check makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// The address.
+    pub url: url::Url,
+    /// How long it may take, redirects and body included.
+    pub timeout: std::time::Duration,
+    /// Whether redirects are followed, at most three.
+    pub follows: bool,
+}
+
 /// What a probe saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probed {
-    /// An answer: status and the beginning of the body.
-    Answer {
-        /// HTTP status code.
-        status: u16,
-        /// At most 64 KiB of the body, lossily decoded.
-        body: String,
-    },
+    /// An answer.
+    Answer(ProbeAnswer),
     /// No answer, and why.
     Nothing(String),
-    /// The address may not be probed; no request was made.
+    /// An address on the way may not be probed; it got no request.
     Refused(String),
+}
+
+/// An answer over HTTP, in the server's own words: whoever shows them must escape them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProbeAnswer {
+    /// HTTP status code.
+    pub status: u16,
+    /// Headers by their lower-case names, bounded in number and length, lossily decoded.
+    pub headers: Vec<(String, String)>,
+    /// At most 64 KiB of the body, lossily decoded.
+    pub body: String,
+    /// Whether that is all of the body.
+    pub is_whole: bool,
+    /// How long it took from the first lookup to the last byte.
+    pub took: std::time::Duration,
 }
 
 /// Probes addresses outside.
 pub trait Probes: Sync {
-    /// One GET, without following redirects.
-    fn probe(&self, url: &url::Url, timeout: std::time::Duration) -> impl Future<Output = Probed> + Send;
+    /// One request and its answer.
+    fn probe(&self, request: &ProbeRequest) -> impl Future<Output = Probed> + Send;
     /// Waits between two probes.
     fn pause(&self, time: std::time::Duration) -> impl Future<Output = ()> + Send;
 }

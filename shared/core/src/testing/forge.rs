@@ -11,7 +11,7 @@ use crate::fact::LogPointer;
 use crate::forge::PullRequestView;
 use crate::ids::{CommitSha, RefName, RepositoryPath, RunId};
 use crate::ports::{
-    Answer, Fault, HeadView, Heads, Probed, Probes, PullRequests, ReadLogs, RepositoryFiles, Secrets,
+    Answer, Fault, HeadView, Heads, ProbeAnswer, ProbeRequest, Probed, Probes, PullRequests, ReadLogs, RepositoryFiles, Secrets,
 };
 use crate::signature::Secret;
 use crate::source::Hook;
@@ -117,11 +117,16 @@ impl World {
     }
 }
 
+/// An answer without headers, at once.
+pub fn answered(status: u16, body: &str) -> Probed {
+    Probed::Answer(ProbeAnswer { status, body: body.to_owned(), is_whole: true, ..ProbeAnswer::default() })
+}
+
 impl Probes for World {
-    async fn probe(&self, url: &url::Url, _timeout: Duration) -> Probed {
-        let host = url.host_str().unwrap_or_default().to_owned();
+    async fn probe(&self, request: &ProbeRequest) -> Probed {
+        let host = request.url.host_str().unwrap_or_default().to_owned();
         let probed = self
-            .call("probe", url, |state| {
+            .call("probe", &request.url, |state| {
                 if let Some(scripted) = state.probes.pop_front() {
                     return Ok(scripted);
                 }
@@ -130,8 +135,8 @@ impl Probes for World {
                 };
                 Ok(match state.ecs.serves(cluster, service) {
                     None => Probed::Nothing("connection refused".into()),
-                    Some(Behaviour::Sick(status)) => Probed::Answer { status, body: "sick".into() },
-                    Some(_) => Probed::Answer { status: 200, body: "ok".into() },
+                    Some(Behaviour::Sick(status)) => answered(status, "sick"),
+                    Some(_) => answered(200, "ok"),
                 })
             })
             .await;

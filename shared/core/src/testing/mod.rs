@@ -39,6 +39,7 @@ pub use ecs::{Behaviour, Breaker, FakeService, Manner};
 pub use ecs_records::Record;
 pub use ecs_tasks::{FakeTask, TaskScript};
 pub use faults::{Call, Injected};
+pub use forge::answered;
 pub use workflow::TokenState;
 
 /// The world in memory. Shared by reference, as the real ports are.
