@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use pushway_core::checks::{Tally, judge_http};
 use pushway_core::contract::{Done, EnvironmentInput, Failure, errors};
 use pushway_core::fact::{CheckResult, Fact, Rollout};
 use pushway_core::messages::validation_failed;
 use pushway_core::plan::{Check, HttpCheck};
-use pushway_core::ports::{Answer, Clock, Fault, Plans, ProbeAnswer, ProbeRequest, Probed, Probes, ReadServices, Runs};
+use pushway_core::ports::{Answer, Clock, Fault, Plans, ProbeRequest, Probed, Probes, ReadServices, Runs};
 use pushway_core::rollout::check_digests;
 use pushway_core::settle::{load_planned, record, state_of};
 
@@ -80,51 +81,22 @@ fn digest_result(passed: bool, detail: String, samples: u32) -> CheckResult {
 }
 
 async fn probe<P: Probes>(ports: &P, check: &HttpCheck) -> CheckResult {
-    let (mut samples, mut good, mut detail) = (0, 0, String::new());
-    let (attempts, need) = (u32::from(check.attempts), u32::from(check.need));
-    let timeout = Duration::from_secs(u64::from(check.timeout_seconds));
-    let request = ProbeRequest { url: check.url.clone(), timeout, follows: false };
-    while samples < attempts && good < need {
-        if samples > 0 {
-            ports.pause(Duration::from_secs(u64::from(check.interval_seconds))).await;
-        }
-        samples += 1;
-        match judge(check, ports.probe(&request).await) {
-            Ok(seen) => {
-                good += 1;
-                if detail.is_empty() {
-                    detail = seen;
-                }
-            }
-            Err(problem) => detail = problem,
-        }
-        // Once too many have failed, the rest can't change the outcome.
-        if good + (attempts - samples) < need {
-            break;
-        }
-    }
-    CheckResult {
-        check: format!("GET {}", check.url),
-        passed: good >= need && good > 0,
-        detail,
-        samples,
-        good,
-    }
-}
-
-fn judge(check: &HttpCheck, probed: Probed) -> Result<String, String> {
-    let (status, body) = match probed {
-        Probed::Answer(ProbeAnswer { status, body, .. }) => (status, body),
-        Probed::Nothing(why) => return Err(format!("no answer: {why}")),
-        Probed::Refused(why) => return Err(format!("not probed: {why}")),
+    let request = ProbeRequest {
+        url: check.url.clone(),
+        timeout: Duration::from_secs(check.timeout_seconds.into()),
+        follows: check.follow,
     };
-    if status != check.status {
-        return Err(format!("status {status}, not {}", check.status));
-    }
-    match &check.body_contains {
-        Some(wanted) if !body.contains(wanted.as_str()) => {
-            Err(format!("status {status}, but the body has no {wanted:?}"))
+    let (mut tally, mut pause) = (Tally::of_http(check), None);
+    while !tally.is_decided() {
+        if let Some(pause) = pause.replace(Duration::from_secs(check.interval_seconds.into())) {
+            ports.pause(pause).await;
         }
-        _ => Ok(format!("status {status}")),
+        let probed = ports.probe(&request).await;
+        let took = match &probed {
+            Probed::Answer(answer) => Some(answer.took),
+            Probed::Nothing(_) | Probed::Refused(_) => None,
+        };
+        tally.add(judge_http(check, &probed), took);
     }
+    tally.result(format!("GET {}", check.url))
 }

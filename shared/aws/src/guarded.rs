@@ -72,11 +72,7 @@ async fn hops(
 }
 
 /// Where a URL leads, if a check may go there: never empty.
-async fn judged(
-    resolver: &impl Resolve,
-    allowed: &[IpNet],
-    url: &Url,
-) -> Result<Vec<SocketAddr>, Probed> {
+async fn judged(resolver: &impl Resolve, allowed: &[IpNet], url: &Url) -> Result<Vec<SocketAddr>, Probed> {
     let addresses = resolve(resolver, url).await?;
     // One address inside is enough: which of them is connected to would be left to chance.
     for address in &addresses {

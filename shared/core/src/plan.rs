@@ -11,7 +11,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
-use url::Url;
 
 use crate::fact::Rollout;
 use crate::gate::{ApprovalRule, Window};
@@ -21,6 +20,10 @@ use crate::ids::{
 use crate::strategy::Movement;
 pub use crate::strategy::Strategy;
 use crate::views::ServiceRef;
+
+mod check;
+
+pub use check::{Check, HttpCheck, Latency, VersionProof};
 
 /// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,34 +293,6 @@ pub enum ImageSource {
     Fixed(ImageDigestRef),
 }
 
-/// A check of a deployed environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    /// Ask over HTTP.
-    Http(HttpCheck),
-}
-
-/// An HTTP probe: it holds if `need` of at most `attempts` answers are as wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpCheck {
-    /// `http` or `https`, without user name and password.
-    pub url: Url,
-    /// The wanted status, 100 to 599.
-    pub status: u16,
-    /// A text that the body must contain.
-    #[serde(default)]
-    pub body_contains: Option<String>,
-    /// How often to ask at most, at least 1.
-    pub attempts: u16,
-    /// How many good answers are enough, 1 to `attempts`.
-    pub need: u16,
-    /// The pause between two attempts, in seconds.
-    pub interval_seconds: u16,
-    /// How long one attempt may take, in seconds.
-    pub timeout_seconds: u16,
-}
-
 impl Plan {
     /// The plan's identity: `sha256:` and the hash of its JSON with sorted keys and no spaces. Two runs with
     /// one digest do the same things, up to the commit they do them to.
@@ -429,14 +404,6 @@ impl Place {
     /// Whether it is the installation's own account and region.
     pub fn is_own(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-impl HttpCheck {
-    /// The longest time that the whole check can take, in seconds.
-    pub fn longest_seconds(&self) -> u32 {
-        u32::from(self.attempts)
-            .saturating_mul(u32::from(self.interval_seconds) + u32::from(self.timeout_seconds))
     }
 }
 

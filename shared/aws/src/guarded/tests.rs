@@ -267,7 +267,9 @@ async fn redirects_are_followed_only_where_asked_and_only_a_few() {
     let port = answering(redirect_to(&format!("http://public.example:{end}/"))).await;
     assert_eq!(answer(follow(&names(), &format!("http://public.example:{port}/")).await).body, "ok");
     let port = answering(redirect_to("http://[/")).await;
-    assert!(refused(follow(&names(), &format!("http://public.example:{port}/")).await, "").contains("nowhere"));
+    assert!(
+        refused(follow(&names(), &format!("http://public.example:{port}/")).await, "").contains("nowhere")
+    );
 }
 
 #[tokio::test]
@@ -288,7 +290,11 @@ async fn a28_ten_gigabytes_are_read_as_far_as_needed() {
     let answer = answer(follow(&names(), &format!("http://public.example:{port}/")).await);
     assert_eq!((answer.body.len(), answer.is_whole), (MAX_BODY_BYTES, false));
     // What is on its way fills socket buffers; more is never asked for.
-    assert!(sent.load(Ordering::SeqCst) < 64 * 1024 * 1024, "{} bytes were taken", sent.load(Ordering::SeqCst));
+    assert!(
+        sent.load(Ordering::SeqCst) < 64 * 1024 * 1024,
+        "{} bytes were taken",
+        sent.load(Ordering::SeqCst)
+    );
 }
 
 #[tokio::test]

@@ -82,9 +82,24 @@ pub(super) const LINEAR: Keys = Keys { of: "`linear`", known: &["step", "every",
 pub(super) const CHECK: Keys = Keys { of: "a check", known: &["http"], later: &[] };
 pub(super) const HTTP: Keys = Keys {
     of: "`http`",
-    known: &["url", "status", "body_contains", "attempts", "need", "interval", "timeout"],
+    known: &[
+        "url",
+        "status",
+        "header",
+        "body_contains",
+        "json",
+        "version",
+        "latency",
+        "follow",
+        "attempts",
+        "need",
+        "interval",
+        "timeout",
+    ],
     later: &[],
 };
+pub(super) const LATENCY: Keys = Keys { of: "`latency`", known: &["percentile", "below"], later: &[] };
+pub(super) const VERSION: Keys = Keys { of: "`version`", known: &["header", "json", "equals"], later: &[] };
 
 #[cfg(test)]
 mod tests {
@@ -94,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Keys; 21] = [
+    const ALL: &[&Keys] = &[
         &TOP,
         &ON,
         &PUSH,
@@ -116,6 +131,8 @@ mod tests {
         &LINEAR,
         &CHECK,
         &HTTP,
+        &LATENCY,
+        &VERSION,
     ];
 
     fn collect(schema: &Value, found: &mut BTreeMap<String, BTreeSet<String>>) {

@@ -107,3 +107,9 @@ pub const DEFAULT_PROBE_SECONDS: u16 = 5;
 pub const MAX_URL_BYTES: usize = 2048;
 /// Bytes of the text that a body must contain.
 pub const MAX_BODY_BYTES: usize = 1024;
+/// Headers, or values of JSON, that one check wants.
+pub const MAX_EXPECTATIONS: usize = 10;
+/// The bound on the time that answers take, in milliseconds.
+pub const LATENCY_MILLIS: RangeInclusive<u32> = 1..=60_000;
+/// Which of the times counts where the file says none.
+pub const DEFAULT_PERCENTILE: u8 = 95;

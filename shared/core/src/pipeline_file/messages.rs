@@ -216,6 +216,10 @@ pub(super) fn duration_out_of_range(key: &str, found: &str, min: u32, max: u32) 
     )
 }
 
+pub(super) fn millis_out_of_range(key: &str, found: &str, min: u32, max: u32) -> Words {
+    Words::new(format!("{} is {}", quoted(key), quoted(found)), format!("give between {min}ms and {max}ms"))
+}
+
 /// Seconds in the largest unit that holds them whole.
 fn duration(seconds: u32) -> String {
     match seconds {

@@ -189,6 +189,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A short duration such as `500ms`, in whole milliseconds.
+    pub(super) fn millis(&mut self, node: &Node, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let text = self.text(node, key, MAX_TEXT_BYTES)?;
+        let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
+        let Some(duration) = parsed.ok().filter(|duration| duration.subsec_nanos() % 1_000_000 == 0) else {
+            return self.fail(node.at, messages::not_a_duration(key, text));
+        };
+        let (min, max) = range.into_inner();
+        match u32::try_from(duration.as_millis()) {
+            Ok(millis) if (min..=max).contains(&millis) => Some(millis),
+            _ => self.fail(node.at, messages::millis_out_of_range(key, text, min, max)),
+        }
+    }
+
     /// A duration such as `20m`, in whole seconds.
     pub(super) fn seconds(&mut self, node: &Node, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let text = match &node.value {

@@ -312,11 +312,21 @@ impl Ecs {
         self.services.iter().flat_map(|service| service.steps.iter().map(|(at, _)| *at))
     }
 
-    /// What the running tasks of a service do; `None` where none runs.
-    pub(super) fn serves(&self, cluster: &str, service: &str) -> Option<Behaviour> {
+    /// The task definition and the image's digest that answered at `then`, as far as it differs from now;
+    /// `None` where no task runs.
+    pub(super) fn shows(&self, cluster: &str, service: &str, then: Timestamp) -> Option<(String, String)> {
         let wanted = |known: &&FakeService| known.cluster == cluster && known.name == service;
         let service = self.services.iter().find(wanted)?;
-        service.running_definitions().last().map(|definition| self.behaviour(definition))
+        let running = (*service.running_definitions().last()?).to_owned();
+        let changed_at = service.rollouts.iter().find(|rollout| rollout.is_primary)?.updated_at;
+        let before = service.completed.iter().rev().find(|known| **known != running);
+        let shown = match before {
+            Some(before) if changed_at.is_some_and(|at| at > then) => before.clone(),
+            _ => running,
+        };
+        let image = self.definitions.get(&shown)?.values().next()?;
+        let version = image.digest().to_string();
+        Some((shown, version))
     }
 
     pub(super) fn define(&mut self, family: &str, images: BTreeMap<String, ImageDigestRef>) -> String {

@@ -11,7 +11,8 @@ use crate::fact::LogPointer;
 use crate::forge::PullRequestView;
 use crate::ids::{CommitSha, RefName, RepositoryPath, RunId};
 use crate::ports::{
-    Answer, Fault, HeadView, Heads, ProbeAnswer, ProbeRequest, Probed, Probes, PullRequests, ReadLogs, RepositoryFiles, Secrets,
+    Answer, Fault, HeadView, Heads, ProbeAnswer, ProbeRequest, Probed, Probes, PullRequests, ReadLogs,
+    RepositoryFiles, Secrets,
 };
 use crate::signature::Secret;
 use crate::source::Hook;
@@ -111,6 +112,12 @@ impl World {
         self.lock().urls.insert(host.to_owned(), (cluster.to_owned(), service.to_owned()));
     }
 
+    /// Lets whatever stands before the services show for so long what ran before: a name that was looked up
+    /// before, a balancer that still drains.
+    pub fn set_front_lag(&self, lag: SignedDuration) {
+        self.lock().front_lag = lag;
+    }
+
     /// Scripts the next probes' answers; after them, what runs answers again.
     pub fn script_probes(&self, probes: impl IntoIterator<Item = Probed>) {
         self.lock().probes.extend(probes);
@@ -119,7 +126,11 @@ impl World {
 
 /// An answer without headers, at once.
 pub fn answered(status: u16, body: &str) -> Probed {
-    Probed::Answer(ProbeAnswer { status, body: body.to_owned(), is_whole: true, ..ProbeAnswer::default() })
+    Probed::Answer(answer(status, body))
+}
+
+fn answer(status: u16, body: &str) -> ProbeAnswer {
+    ProbeAnswer { status, body: body.to_owned(), is_whole: true, ..ProbeAnswer::default() }
 }
 
 impl Probes for World {
@@ -133,11 +144,17 @@ impl Probes for World {
                 let Some((cluster, service)) = state.urls.get(&host) else {
                     return Ok(Probed::Nothing(format!("{host} can't be resolved")));
                 };
-                Ok(match state.ecs.serves(cluster, service) {
-                    None => Probed::Nothing("connection refused".into()),
-                    Some(Behaviour::Sick(status)) => answered(status, "sick"),
-                    Some(_) => answered(200, "ok"),
-                })
+                let shown = state.ecs.shows(cluster, service, state.now - state.front_lag);
+                let Some((definition, version)) = shown else {
+                    return Ok(Probed::Nothing("connection refused".into()));
+                };
+                let (status, body) = match state.ecs.behaviour(&definition) {
+                    Behaviour::Sick(status) => (status, "sick"),
+                    _ => (200, "ok"),
+                };
+                let answer =
+                    ProbeAnswer { headers: vec![("x-version".to_owned(), version)], ..answer(status, body) };
+                Ok(Probed::Answer(answer))
             })
             .await;
         probed.unwrap_or_else(|fault| Probed::Nothing(fault.to_string()))

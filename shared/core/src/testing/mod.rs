@@ -76,6 +76,7 @@ struct State {
     tasks: ecs_tasks::Tasks,
     logs: BTreeMap<(String, String), Vec<String>>,
     probes: VecDeque<Probed>,
+    front_lag: SignedDuration,
     urls: BTreeMap<String, (String, String)>,
     events: Vec<Event>,
 }
@@ -126,6 +127,7 @@ impl World {
             tasks: ecs_tasks::Tasks::default(),
             logs: BTreeMap::new(),
             probes: VecDeque::new(),
+            front_lag: SignedDuration::ZERO,
             urls: BTreeMap::new(),
             events: Vec::new(),
         };

@@ -68,6 +68,16 @@ fn environment() -> BoxedStrategy<Value> {
         ("need", one_of(json!([1, 3]))),
         ("interval", one_of(json!(["1s", "10s"]))),
         ("timeout", one_of(json!(["1s", "5s"]))),
+        ("header", one_of(json!([{}, {"X-A": "b", "c_d": "${commit.sha}"}]))),
+        ("json", one_of(json!([{}, {"/a~1b/0": "true", "/": ""}]))),
+        ("latency", one_of(json!([{"below": "500ms"}, {"percentile": 50, "below": "1s"}]))),
+        (
+            "version",
+            one_of(
+                json!([{"header": "x-version", "equals": "1"}, {"json": "/v", "equals": "${commit.sha}"}]),
+            ),
+        ),
+        ("follow", one_of(json!([true, false]))),
     ]);
     let http = (http, one_of(json!(["https://example.com/${ref.name}", "http://localhost:80"])));
     let check = http.prop_map(|(mut http, url)| {
@@ -167,7 +177,9 @@ fn add_unknown_key(value: &mut Value, key: &str, place: &mut usize) -> bool {
     match value {
         Value::Object(map) => {
             let names_jobs = ["build", "test"].contains(&key);
-            let is_open = names_jobs || ["env", "secrets", "variables", "matrix", "images"].contains(&key);
+            let is_open = names_jobs
+                || ["env", "secrets", "variables", "matrix", "images", "json"].contains(&key)
+                || key == "header";
             if !is_open && *place == 0 {
                 map.insert("colour".into(), json!("red"));
                 return true;
@@ -229,6 +241,9 @@ fn the_schema_has_the_limits_of_the_parser() {
         ("/$defs/http/properties/attempts/default", limits::DEFAULT_ATTEMPTS.into()),
         ("/$defs/http/properties/need/default", limits::DEFAULT_NEED.into()),
         ("/$defs/http/properties/status/default", limits::DEFAULT_STATUS.into()),
+        ("/$defs/expectations/maxProperties", limits::MAX_EXPECTATIONS),
+        ("/$defs/expectations/additionalProperties/maxLength", limits::MAX_BODY_BYTES),
+        ("/$defs/latency/properties/percentile/default", limits::DEFAULT_PERCENTILE.into()),
     ] {
         assert_eq!(max(pointer), Some(limit), "{pointer}");
     }

@@ -4,7 +4,7 @@ use pushway_core::gate::{ApprovalRule, Window};
 use pushway_core::pipeline_file::parse;
 use pushway_core::plan::{Strategy, Target};
 
-use super::{changed, problems};
+use super::{GOOD, changed, problems};
 
 #[test]
 fn an_expression_names_a_job_that_exists() {
@@ -24,8 +24,8 @@ fn an_output_is_declared_by_its_job() {
        |                        ^
     hint: add `IMAGE` to `outputs` of the job, and export it in its buildspec
 
-    pushway.yml:39:58: the job `image` does not declare the output `IMAGE`
-    39 |       ecs: { cluster: demo, service: web, images: { web: "${build.image.IMAGE}" } }
+    pushway.yml:44:58: the job `image` does not declare the output `IMAGE`
+    44 |       ecs: { cluster: demo, service: web, images: { web: "${build.image.IMAGE}" } }
        |                                                          ^
     hint: add `IMAGE` to `outputs` of the job, and export it in its buildspec
     "#);
@@ -74,8 +74,8 @@ fn expressions_elsewhere_are_refused() {
 #[test]
 fn two_environments_cannot_share_a_name() {
     insta::assert_snapshot!(problems(&changed("name: production", "name: staging")), @r"
-    pushway.yml:37:11: the environment `staging` is already defined in line 19
-    37 |   - name: staging
+    pushway.yml:42:11: the environment `staging` is already defined in line 19
+    42 |   - name: staging
        |           ^
     hint: give each environment a name of its own
     ");
@@ -84,8 +84,8 @@ fn two_environments_cannot_share_a_name() {
 #[test]
 fn keys_of_later_versions_say_so() {
     insta::assert_snapshot!(problems(&changed("    on_failure: hold", "    watch: { for: 5m }")), @r"
-    pushway.yml:36:5: `watch` is not supported by this version of Pushway; remove it
-    36 |     watch: { for: 5m }
+    pushway.yml:41:5: `watch` is not supported by this version of Pushway; remove it
+    41 |     watch: { for: 5m }
        |     ^
     hint: `validate` checks the environment once, right after the deploy
     ");
@@ -122,43 +122,43 @@ fn gates_that_can_not_be_meant_are_refused() {
         - { days: weekdays, from: \"9:00\", to: \"25:00\", timezone: Europe/Bonn }\n      \
         - { days: mon, from: \"22:00\", to: \"06:00\" }";
     insta::assert_snapshot!(problems(&changed("    on_failure: hold", gates)), @r#"
-    pushway.yml:36:27: `required` is 0
-    36 |     approval: { required: 0, timeout: 30d }
+    pushway.yml:41:27: `required` is 0
+    41 |     approval: { required: 0, timeout: 30d }
        |                           ^
     hint: give a number from 1 to 10
 
-    pushway.yml:36:39: `timeout` is not a duration: `30d`
-    36 |     approval: { required: 0, timeout: 30d }
+    pushway.yml:41:39: `timeout` is not a duration: `30d`
+    41 |     approval: { required: 0, timeout: 30d }
        |                                       ^
     hint: write whole numbers with their units: 90s, 20m, 2h or 1h30m
 
-    pushway.yml:37:19: `irreversible` must be true or false, but here is a number
-    37 |     irreversible: 1
+    pushway.yml:42:19: `irreversible` must be true or false, but here is a number
+    42 |     irreversible: 1
        |                   ^
     hint: write true or false here
 
-    pushway.yml:39:17: `weekdays` is not a list of days
-    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:44:17: `weekdays` is not a list of days
+    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                 ^
     hint: write days of the week and ranges of them: `mon-fri`, or `mon,wed,sat-sun`
 
-    pushway.yml:39:33: `9:00` of `from` is not a time of the day
-    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:44:33: `9:00` of `from` is not a time of the day
+    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                                 ^
     hint: write hours and minutes, from 00:00 to 24:00
 
-    pushway.yml:39:45: `25:00` of `to` is not a time of the day
-    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:44:45: `25:00` of `to` is not a time of the day
+    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                                             ^
     hint: write hours and minutes, from 00:00 to 24:00
 
-    pushway.yml:39:64: there is no time zone `Europe/Bonn`
-    39 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:44:64: there is no time zone `Europe/Bonn`
+    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                                                                ^
     hint: give its IANA name, such as Europe/Berlin or UTC
 
-    pushway.yml:40:9: the window ends at `06:00`, not after it begins at `22:00`
-    40 |       - { days: mon, from: "22:00", to: "06:00" }
+    pushway.yml:45:9: the window ends at `06:00`, not after it begins at `22:00`
+    45 |       - { days: mon, from: "22:00", to: "06:00" }
        |         ^
     hint: write two windows for one that goes on over midnight: until 24:00, and from 00:00
     "#);
@@ -249,8 +249,8 @@ fn a_strategy_that_could_not_be_followed_is_refused() {
 #[test]
 fn targets_of_later_versions_say_so() {
     insta::assert_snapshot!(problems(&changed("      ecs: { cluster: demo, service: web, images", "      lambda: { function: web, images")), @r#"
-    pushway.yml:39:7: `lambda` is not supported by this version of Pushway; remove it
-    39 |       lambda: { function: web, images: { web: "${build.image.IMAGE}" } }
+    pushway.yml:44:7: `lambda` is not supported by this version of Pushway; remove it
+    44 |       lambda: { function: web, images: { web: "${build.image.IMAGE}" } }
        |       ^
     hint: `ecs` is the only target
     "#);
@@ -379,6 +379,44 @@ fn a_status_is_one_of_http() {
        |                   ^
     hint: give a number from 100 to 599
     ");
+}
+
+#[test]
+fn what_a_check_wants_is_told_where_it_is_wrong() {
+    let wrong = [
+        ("header: { Content-Type: json }", "header: { \"a b\": json }"),
+        ("/db/ready", "db.ready"),
+        ("header: X-Version, ", ""),
+        ("below: 500ms", "below: 61s"),
+        ("follow: true", "follow: sometimes"),
+    ];
+    let text = wrong.iter().fold(GOOD.to_owned(), |text, (from, to)| text.replacen(from, to, 1));
+    insta::assert_snapshot!(problems(&text), @r#"
+    pushway.yml:36:21: `a b` is not the name of a header
+    36 |           header: { "a b": json }
+       |                     ^
+    hint: use letters, digits and hyphens, such as x-version
+
+    pushway.yml:37:19: `db.ready` is not a JSON pointer
+    37 |           json: { db.ready: "true" }
+       |                   ^
+    hint: begin with a slash and name the way to the value: /status or /items/0/name
+
+    pushway.yml:38:20: `version` names no place, or two
+    38 |           version: { equals: "${commit.sha}" }
+       |                    ^
+    hint: say where an answer shows its version: {header: x-version, equals: …} or {json: /version, equals: …}
+
+    pushway.yml:39:45: `below` is `61s`
+    39 |           latency: { percentile: 90, below: 61s }
+       |                                             ^
+    hint: give between 1ms and 60000ms
+
+    pushway.yml:40:19: `follow` must be true or false, but here is text
+    40 |           follow: sometimes
+       |                   ^
+    hint: write true or false here
+    "#);
 }
 
 #[test]

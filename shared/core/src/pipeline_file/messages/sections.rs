@@ -217,3 +217,24 @@ pub(in crate::pipeline_file) fn validation_too_long(seconds: u64, max_seconds: u
         "lower `attempts`, `interval` or `timeout`: a check takes attempts × (interval + timeout)",
     )
 }
+
+pub(in crate::pipeline_file) fn bad_header_name(found: &str) -> Words {
+    Words::new(
+        format!("{} is not the name of a header", quoted(found)),
+        "use letters, digits and hyphens, such as x-version",
+    )
+}
+
+pub(in crate::pipeline_file) fn bad_pointer(found: &str) -> Words {
+    Words::new(
+        format!("{} is not a JSON pointer", quoted(found)),
+        "begin with a slash and name the way to the value: /status or /items/0/name",
+    )
+}
+
+pub(in crate::pipeline_file) fn version_in_one_place() -> Words {
+    Words::new(
+        "`version` names no place, or two",
+        "say where an answer shows its version: {header: x-version, equals: …} or {json: /version, equals: …}",
+    )
+}
