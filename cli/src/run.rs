@@ -219,6 +219,7 @@ fn environment_words(environment: &EnvironmentState) -> String {
         state if state.rollback.is_some() => "rolling back".into(),
         state if state.is_live() => "live and validated".into(),
         state if state.has_failed() => "failed".into(),
+        state if state.is_validated() => "deployed and validated, being watched".into(),
         state if state.deploy.is_some() => "deployed, being validated".into(),
         state if state.rollout.is_some() => "deploying".into(),
         state if state.fence.is_some() => "locked for this run".into(),
@@ -290,6 +291,19 @@ fn tell(fact: &Fact) -> String {
             let passed = checks.iter().filter(|check| check.passed).count();
             format!("{environment}: {passed} of {} checks passed", checks.len())
         }
+        Fact::CheckStarted { environment, job } => {
+            format!("{environment}: build {} of check {} started", job.build, job.check + 1)
+        }
+        Fact::CheckEnded { environment, end, .. } => {
+            format!("{environment}: {}: {}", end.result.check, end.result.detail)
+        }
+        Fact::WatchStarted { environment, start } => {
+            format!("{environment}: watched until {}", clock(start.ends_at))
+        }
+        Fact::WatchEnded { environment, end } => match &end.failure {
+            None => format!("{environment}: stayed healthy while it was watched"),
+            Some(cause) => format!("{environment}: {}", cause.summary),
+        },
         Fact::RollbackStarted { environment, .. } => format!("{environment}: going back"),
         Fact::RollbackEnded { environment, .. } => format!("{environment}: rollback ended"),
         Fact::Broke { cause } => format!("broke: {}", cause.summary),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpRequestContext};
-use pushway_core::contract::{EnvironmentInput, EnvironmentTask, FinishInput, JobInput, LockInput, RunInput};
+use pushway_core::contract::{EnvironmentTask, FinishInput, JobInput, LockInput, RunInput, ValidateInput};
 use pushway_core::delivery::{Delivery, codecommit, ecr, github};
 use pushway_core::signature::{Secret, verify_github};
 use pushway_tests::repository::{entries, json, many, pascal, resources, root, template, text};
@@ -69,7 +69,10 @@ fn samples_of_states_are_inputs_of_the_contract() {
     let runs = [
         sample::<JobInput>("start-build").run_id,
         sample::<EnvironmentTask>("deploy").run_id,
-        sample::<EnvironmentInput>("validate").run_id,
+        match sample::<ValidateInput>("validate") {
+            ValidateInput::Validate(task) => task.run_id,
+            ValidateInput::Watch(_) => panic!("events/validate.json is of the state Validate"),
+        },
         sample::<EnvironmentTask>("rollback").run_id,
         sample::<FinishInput>("finish").run_id,
         match sample::<LockInput>("lock") {

@@ -68,6 +68,7 @@ const PORTS: &[(&str, &[&str])] = &[
     ("PipelineClaims", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Plans", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Probes", &[]),
+    ("ReadAlarms", &["cloudwatch:DescribeAlarms"]),
     // A private repository's forge takes the hook's token.
     ("PullRequests", &["codecommit:GetPullRequest", "secretsmanager:GetSecretValue"]),
     ("Random", &[]),
@@ -75,6 +76,7 @@ const PORTS: &[(&str, &[&str])] = &[
     ("ReadDeliveries", &["dynamodb:GetItem"]),
     ("ReadExecutions", &["states:DescribeExecution"]),
     ("ReadLogs", &["logs:GetLogEvents"]),
+    ("ReadMetrics", &["cloudwatch:GetMetricData"]),
     ("ReadRuns", &["dynamodb:GetItem"]),
     (
         "ReadServices",
@@ -104,6 +106,15 @@ const PORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("ReadTasks", &["ecs:DescribeTasks", "sts:AssumeRole", "sts:SetSourceIdentity"]),
+    // Which groups a service's tasks are in, its service says.
+    (
+        "ReadTargetHealth",
+        &[
+            "ecs:DescribeServices",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+        ],
+    ),
     ("Reconciliations", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     // A private file takes the hook's token; a plain git server's file lies in the table.
     (
@@ -149,6 +160,8 @@ const ON_FAILURE: &str = "sqs:SendMessage";
 
 /// Actions that know no resources, or none that is known beforehand.
 const ANY_RESOURCE: &[&str] = &[
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
     "dynamodb:ListStreams",
     "ecr:DescribeRepositories",
     "ecr:GetAuthorizationToken",
@@ -157,6 +170,7 @@ const ANY_RESOURCE: &[&str] = &[
     "ecs:RegisterTaskDefinition",
     "elasticloadbalancing:DescribeTargetGroupAttributes",
     "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pushway_core::contract::{
-    EnvironmentInput, EnvironmentTask, FinishInput, JobInput, LockInput, RunInput, errors,
+    EnvironmentTask, FinishInput, JobInput, LockInput, RunInput, ValidateInput, errors,
 };
 use pushway_core::pipeline_file;
 use pushway_tests::repository::{json, many, resources, state_machine, template, text, texts};
@@ -120,6 +120,9 @@ fn a_state_waits_longer_than_the_longest_work() {
     // A build waits an hour for a machine at most (`QueuedTimeoutInMinutes`), and is told of late.
     assert!(timeout("RunBuildJob") > job + 3600 + 600 && timeout("RunTestJob") > job + 3600 + 600);
     assert!(timeout("Deploy") > deploy + 600 && timeout("Rollback") > deploy + 600);
+    // Each build of a check that is a job is a try of its own.
+    assert!(timeout("Validate") > job + 3600 + 600);
+    assert!(timeout("Watch") > u64::from(*pipeline_file::limits::WATCH_SECONDS.end()) + 600);
 
     // A function's own timeout comes first: its error says more than the state's.
     let template = template();
@@ -146,12 +149,18 @@ fn every_retry_is_bounded_and_jittered_and_names_known_errors() {
         for error in &all {
             assert!(known(error), "{} knows no error {error}", task.name);
         }
-        for never in [errors::PERMANENT, errors::JOB_FAILED, errors::DEPLOY_FAILED, errors::VALIDATION_FAILED]
-        {
+        for never in [
+            errors::PERMANENT,
+            errors::JOB_FAILED,
+            errors::DEPLOY_FAILED,
+            errors::VALIDATION_FAILED,
+            errors::WATCH_FAILED,
+        ] {
             assert!(!all.contains(never), "{} tries {never} again", task.name);
         }
         let is_job = function(task.body) == "StartBuild";
         assert_eq!(all.contains(errors::JOB_RETRY), is_job, "{} and {}", task.name, errors::JOB_RETRY);
+        assert_eq!(all.contains(errors::CHECK_READY), task.name == "Validate", "{}", task.name);
         for retry in retries {
             assert!(retry["MaxAttempts"].as_u64().is_some_and(|n| (1..=20).contains(&n)), "{}", task.name);
             assert_eq!(retry["JitterStrategy"], "FULL", "{}", task.name);
@@ -270,7 +279,7 @@ fn payloads_are_inputs_of_the_contract() {
             "Deploy" | "Rollback" => {
                 serde_json::from_value::<EnvironmentTask>(payload).map(|input| value!(input))
             }
-            "Validate" => serde_json::from_value::<EnvironmentInput>(payload).map(|input| value!(input)),
+            "Validate" => serde_json::from_value::<ValidateInput>(payload).map(|input| value!(input)),
             "Finish" => serde_json::from_value::<FinishInput>(payload).map(|input| value!(input)),
             other => panic!("{} invokes {other}, which the contract does not know", task.name),
         };

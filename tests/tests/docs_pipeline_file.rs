@@ -123,6 +123,18 @@ fn figures_are_those_of_the_code() {
         ("`linear`", "every", default(&duration(u32::from(limits::DEFAULT_EVERY_MINUTES) * 60))),
         ("`http`", "url", at_most(limits::MAX_URL_BYTES)),
         ("`http`", "body_contains", at_most(limits::MAX_BODY_BYTES)),
+        ("`alarms`", "names", at_most(limits::MAX_ALARMS)),
+        ("`alarms`", "interval", default(&duration(limits::DEFAULT_LOOK_SECONDS.into()))),
+        ("`metrics`", "queries", at_most(limits::MAX_QUERIES)),
+        ("`metrics`", "attempts", default(&limits::DEFAULT_ATTEMPTS)),
+        ("a query", "dimensions", at_most(limits::MAX_DIMENSIONS)),
+        ("a check `ecs`", "healthy", format!("1 to {}", limits::MAX_HEALTHY)),
+        ("a check `job`", "timeout", durations(limits::JOB_SECONDS)),
+        ("a check `job`", "retries", format!("0 to {}", limits::MAX_RETRIES)),
+        ("a check `job`", "reports", at_most(limits::MAX_REPORTS)),
+        ("`watch`", "metrics", at_most(limits::MAX_MEASURES)),
+        ("`watch`", "for", durations(limits::WATCH_SECONDS)),
+        ("`watch`", "alarms", at_most(limits::MAX_ALARMS)),
         ("`http`", "header", at_most(limits::MAX_EXPECTATIONS)),
         ("`http`", "json", at_most(limits::MAX_EXPECTATIONS)),
         ("`latency`", "percentile", default(&limits::DEFAULT_PERCENTILE)),
@@ -138,13 +150,18 @@ fn figures_are_those_of_the_code() {
         let row = &tables[title][key];
         assert!(row.contains(&figure), "{title}, {key}: {figure:?} is not in {row}");
     }
-    let prose = page.replace('\n', " ");
+}
+
+#[test]
+fn figures_in_sentences_are_those_of_the_code() {
+    let prose = page().replace('\n', " ");
     for sentence in [
         format!("at most {} KiB of UTF-8", limits::MAX_FILE_BYTES / 1024),
         format!("describes at most {} KiB", limits::MAX_PLAN_BYTES / 1024),
         format!("at most {} patterns of at most {} bytes", limits::MAX_PATTERNS, limits::MAX_PATTERN_BYTES),
         format!("at most {} variables and secrets", limits::MAX_VARIABLES),
         format!("together take at most {}", duration(limits::MAX_VALIDATE_SECONDS)),
+        format!("At most {} checks of an environment are jobs", limits::MAX_CHECK_JOBS),
         format!("at most {} jobs with all matrices expanded", limits::MAX_JOBS),
         format!("`{}` at the root of the repository, or, where that is missing, `{}`", PATHS[0], PATHS[1]),
         format!("every `{DIRECTORY}/*.yml`"),

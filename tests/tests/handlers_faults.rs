@@ -4,10 +4,12 @@
 //! and every kind of fault. Whatever goes wrong, the story's invariants hold at its end; where the fault can
 //! be got over, the verdict is the same as without it.
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use pushway_core::approval::ApprovalState;
 use pushway_core::run::Status;
 use pushway_core::testing::{Behaviour, Breaker, Injected, Manner, World};
+use pushway_core::views::AlarmState;
 use pushway_tests::sim::every_call::{SHARPEST, Scenario, at_every_call, play, push, statuses};
 use pushway_tests::sim::story::{PIPELINE, Story, old_image};
 use pushway_tests::sim::{Events, people};
@@ -34,6 +36,39 @@ fn set(story: &Story, manner: Manner, breaker: Breaker) {
 #[test]
 fn f9_f11_f12_f13_f28_a_green_run_survives_a_fault_at_every_call() {
     at_every_call(green, &[Status::Succeeded], Events::Once, &Injected::ALL);
+}
+
+/// A push whose version is watched; an alarm rings after so long.
+fn watched(story: &mut Story, rings_after: Option<SignedDuration>) {
+    story.world().set_alarm("web-5xx", SignedDuration::ZERO, AlarmState::Ok);
+    if let Some(after) = rings_after {
+        story.world().set_alarm("web-5xx", after, AlarmState::Alarm);
+    }
+    let pipeline = format!("{PIPELINE}    watch: {{ for: 30m, alarms: [web-5xx] }}\n");
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    push(story, &commit);
+}
+
+#[test]
+fn f28_a_watch_survives_a_fault_at_every_call() {
+    at_every_call(|story| watched(story, None), &[Status::Succeeded], Events::Once, &Injected::ALL);
+}
+
+#[test]
+fn f28_an_alarm_in_a_watch_rolls_back_whatever_fault_comes() {
+    let rings = |story: &mut Story| watched(story, Some(SignedDuration::from_mins(10)));
+    at_every_call(rings, &[Status::RolledBack], Events::Once, &Injected::ALL);
+}
+
+#[test]
+fn f28_checks_with_a_job_survive_a_fault_at_every_call() {
+    fn scenario(story: &mut Story) {
+        let checks = "      - job: { name: smoke, buildspec: ci/unit.yml }\n      - http: { url: \"http://web.example.com/\", interval: 1s }\n";
+        let commit = story.commit_with(&[("pushway.yml", &format!("{PIPELINE}{checks}"))]);
+        push(story, &commit);
+    }
+    at_every_call(scenario, &[Status::Succeeded], Events::Once, &Injected::ALL);
+    at_every_call(scenario, &[Status::Succeeded], Events::Lost, &SHARPEST);
 }
 
 #[test]

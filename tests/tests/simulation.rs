@@ -47,6 +47,7 @@ fn a_good_push_is_built_tested_deployed_and_validated() {
         "Acquire",
         "Deploy",
         "Validate",
+        "Watch",
         "Release",
         "Finish",
         "Done",
@@ -213,6 +214,6 @@ fn f9_f20_events_that_come_many_times_change_nothing() {
     story.sim.events = Events::Times(10);
     let run = story.play();
     assert_eq!(run.status, Status::Succeeded);
-    assert_eq!(story.world().answered(), 4, "each of the four waits is answered once");
+    assert_eq!(story.world().answered(), 6, "each of the six waits is answered once");
     assert_eq!(story.sim.troubles, [""; 0], "and nobody is woken for it");
 }

@@ -194,7 +194,7 @@ pub(crate) async fn missing_buildspec<P: RepositoryFiles>(
     plan: &Plan,
 ) -> Answer<Option<Cause>> {
     let mut seen = BTreeSet::new();
-    for (stage, job) in crate::jobs(plan) {
+    for (stage, job) in plan.every_job() {
         let is_new = seen.insert(&job.buildspec);
         let at = run.source.buildspec_commit();
         if is_new && ports.file(run.carrier(), hook, at, &job.buildspec).await?.is_none() {

@@ -207,6 +207,7 @@ fn planned(plan: &Plan, place: u64, rule: String, findings: Vec<Finding>) -> Fac
         place: Some(place),
         rule: Some(rule),
         findings,
+        watched: plan.environments.iter().filter(|e| e.watch.is_some()).map(|e| e.name.clone()).collect(),
     }
 }
 

@@ -9,14 +9,14 @@ use pushway_core::ids::{HookId, RunId};
 use pushway_core::messages;
 use pushway_core::ports::{
     Announcements, Answer, BranchRecords, Callbacks, Clock, CommitStatuses, Deliveries, Environments,
-    ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadBuilds,
-    ReadExecutions, ReadLogs, ReadServices, ReadTasks, Reconciliations, Runs, StartExecutions, StopBuilds,
-    SubscriptionRecords, Waits, Webhooks,
+    ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadAlarms,
+    ReadBuilds, ReadExecutions, ReadLogs, ReadMetrics, ReadServices, ReadTargetHealth, ReadTasks,
+    Reconciliations, Runs, StartExecutions, StopBuilds, SubscriptionRecords, Waits, Webhooks,
 };
 use pushway_core::run::Status;
 use pushway_core::settle::{
     Settled, finish, load, reconcile, settle_approval, settle_build, settle_lock, settle_needs,
-    settle_service, settle_task, settle_turn, start_due, tell,
+    settle_service, settle_task, settle_turn, settle_watch, start_due, tell,
 };
 use pushway_core::wait::{Subject, Wait};
 use serde::Serialize;
@@ -59,6 +59,9 @@ where
         + ReadLogs
         + ReadServices
         + ReadTasks
+        + ReadAlarms
+        + ReadMetrics
+        + ReadTargetHealth
         + Callbacks
         + Heartbeats
         + StartExecutions
@@ -143,6 +146,9 @@ where
         + ReadLogs
         + ReadServices
         + ReadTasks
+        + ReadAlarms
+        + ReadMetrics
+        + ReadTargetHealth
         + Callbacks
         + Heartbeats
         + Clock,
@@ -162,6 +168,7 @@ where
         Subject::Lock { .. } => settle_lock(ports, wait).await?,
         Subject::Approval { .. } => settle_approval(ports, wait).await?,
         Subject::Turn(_) => settle_turn(ports, wait).await?,
+        Subject::Watch { .. } => settle_watch(ports, wait).await?,
         Subject::Needs { .. } => settle_needs(ports, wait).await?,
     };
     if settled == Settled::Waiting {

@@ -1,102 +1,146 @@
-//! State `Validate`: checks that what serves is what was built, and that it answers as it should.
+//! States `Validate` and `Watch`: checks that what serves is what was built, that it answers as it should, and
+//! that it goes on doing so.
 //!
 //! Decides n of m; no sample is a failure. The first check is always the same: every running task of the
-//! service runs the built image, by digest.
+//! service runs the built image, by digest. A check that is a job ends the invocation; once its build has
+//! ended, the state is tried again and goes on after it.
 
-use std::time::Duration;
+mod job;
+mod looks;
+mod watch;
 
-use pushway_core::checks::{Tally, judge_http};
-use pushway_core::contract::{Done, EnvironmentInput, Failure, errors};
+use pushway_core::contract::{Done, Failure, ValidateInput, ValidateTask, errors};
 use pushway_core::fact::{CheckResult, Fact, Rollout};
 use pushway_core::messages::validation_failed;
-use pushway_core::plan::{Check, HttpCheck};
-use pushway_core::ports::{Answer, Clock, Fault, Plans, ProbeRequest, Probed, Probes, ReadServices, Runs};
-use pushway_core::rollout::check_digests;
-use pushway_core::settle::{load_planned, record, state_of};
+use pushway_core::plan::{Check, EnvironmentPlan};
+use pushway_core::ports::{
+    Answer, Callbacks, Clock, Fault, Hooks, Plans, Probes, ReadAlarms, ReadMetrics, ReadServices,
+    ReadTargetHealth, RepositoryFiles, Runs, StartBuilds, Waits,
+};
+use pushway_core::run::{EnvironmentState, Run};
+use pushway_core::settle::{load_planned, or_tell, record, state_of};
 
-/// Looks at the tasks, and the seconds between two: tasks of the version before may still drain.
-const DIGEST_LOOKS: u32 = 30;
-const DIGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// Validates one environment.
-pub async fn handle<P>(ports: &P, input: EnvironmentInput) -> Result<Done, Failure>
+/// Validates or watches one environment.
+pub async fn handle<P>(ports: &P, input: ValidateInput) -> Result<Done, Failure>
 where
-    P: Runs + Plans + ReadServices + Probes + Clock,
+    P: Runs
+        + Plans
+        + Hooks
+        + RepositoryFiles
+        + StartBuilds
+        + Waits
+        + ReadServices
+        + ReadAlarms
+        + ReadMetrics
+        + ReadTargetHealth
+        + Probes
+        + Callbacks
+        + Clock,
 {
-    let (run, planned) = load_planned(ports, input.run_id, &input.environment).await?;
-    let state = state_of(&run, &input.environment)?;
-    let Some(rollout) = &state.rollout else {
-        let problem = format!("run {} has deployed nothing to {}", run.id, input.environment);
-        return Err(Fault::Permanent(problem).into());
-    };
+    match input {
+        ValidateInput::Validate(task) => {
+            let token = task.task_token.clone();
+            or_tell(ports, &token, validate(ports, task).await).await
+        }
+        ValidateInput::Watch(task) => {
+            let token = task.task_token.clone();
+            or_tell(ports, &token, watch::watch(ports, task).await).await
+        }
+    }
+}
+
+async fn validate<P>(ports: &P, task: ValidateTask) -> Result<Done, Failure>
+where
+    P: Runs
+        + Plans
+        + Hooks
+        + RepositoryFiles
+        + StartBuilds
+        + Waits
+        + ReadServices
+        + ReadAlarms
+        + ReadMetrics
+        + ReadTargetHealth
+        + Probes
+        + Callbacks
+        + Clock,
+{
+    let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
+    let state = state_of(&run, &task.environment)?;
     let checks = if state.checks.is_empty() {
-        let checks = check_all(ports, rollout, &planned.validate).await?;
-        let fact = Fact::Validated { environment: input.environment.clone(), checks: checks.clone() };
+        // A build is under way: its end lets this state go on.
+        let Some(checks) = check_all(ports, &run, state, &planned, &task).await? else { return Ok(Done {}) };
+        let fact = Fact::Validated { environment: task.environment.clone(), checks: checks.clone() };
         record(ports, run.id, fact).await?;
         checks
     } else {
         state.checks.clone()
     };
-    match validation_failed(&input.environment, &checks) {
-        None => Ok(Done {}),
+    match validation_failed(&task.environment, &checks) {
+        None => {
+            ports.succeed(&task.task_token).await?;
+            Ok(Done {})
+        }
         Some(cause) => Err(Failure::new(errors::VALIDATION_FAILED, cause.summary)),
     }
 }
 
-/// All checks in order, up to the first that fails: what follows it would only say so again.
-async fn check_all<P: ReadServices + Probes>(
+/// All checks in order, up to the first that fails: what follows it would only say so again. None while a
+/// check's build is under way.
+async fn check_all<P>(
     ports: &P,
-    rollout: &Rollout,
-    checks: &[Check],
-) -> Answer<Vec<CheckResult>> {
-    let mut results = vec![check_running_images(ports, rollout).await?];
-    for check in checks {
+    run: &Run,
+    state: &EnvironmentState,
+    planned: &EnvironmentPlan,
+    task: &ValidateTask,
+) -> Answer<Option<Vec<CheckResult>>>
+where
+    P: Runs
+        + Hooks
+        + RepositoryFiles
+        + StartBuilds
+        + Waits
+        + ReadServices
+        + ReadAlarms
+        + ReadMetrics
+        + ReadTargetHealth
+        + Probes
+        + Callbacks
+        + Clock,
+{
+    let nothing = || Fault::Permanent(format!("run {} has deployed nothing to {}", run.id, state.name));
+    let rollout = state.rollout.as_ref().ok_or_else(nothing)?;
+    let deployed_at = state.deploy.as_ref().and_then(|verdict| verdict.ended_at);
+    let since = deployed_at.unwrap_or_else(|| ports.now());
+    let mut results = made_before(ports, state, rollout).await?;
+    for (place, check) in planned.validate.iter().enumerate().skip(results.len() - 1) {
         if results.iter().any(|result| !result.passed) {
             break;
         }
-        let Check::Http(check) = check;
-        results.push(probe(ports, check).await);
-    }
-    Ok(results)
-}
-
-async fn check_running_images<P: ReadServices + Probes>(ports: &P, rollout: &Rollout) -> Answer<CheckResult> {
-    let mut detail = String::new();
-    for look in 1..=DIGEST_LOOKS {
-        let tasks = ports.tasks(&rollout.at()).await?;
-        match check_digests(&rollout.task_definition, &rollout.images, &tasks) {
-            Ok(running) => return Ok(digest_result(true, format!("{running} running, all of them"), look)),
-            Err(problem) => detail = problem,
-        }
-        if look < DIGEST_LOOKS {
-            ports.pause(DIGEST_PAUSE).await;
-        }
-    }
-    Ok(digest_result(false, detail, DIGEST_LOOKS))
-}
-
-fn digest_result(passed: bool, detail: String, samples: u32) -> CheckResult {
-    let check = "every running task has the built image by digest".to_owned();
-    CheckResult { check, passed, detail, samples, good: u32::from(passed) }
-}
-
-async fn probe<P: Probes>(ports: &P, check: &HttpCheck) -> CheckResult {
-    let request = ProbeRequest {
-        url: check.url.clone(),
-        timeout: Duration::from_secs(check.timeout_seconds.into()),
-        follows: check.follow,
-    };
-    let (mut tally, mut pause) = (Tally::of_http(check), None);
-    while !tally.is_decided() {
-        if let Some(pause) = pause.replace(Duration::from_secs(check.interval_seconds.into())) {
-            ports.pause(pause).await;
-        }
-        let probed = ports.probe(&request).await;
-        let took = match &probed {
-            Probed::Answer(answer) => Some(answer.took),
-            Probed::Nothing(_) | Probed::Refused(_) => None,
+        let result = match check {
+            Check::Job(plan) => {
+                let check = (u16::try_from(place).unwrap_or(u16::MAX), &**plan);
+                match job::begin(ports, run, task, check, &results).await? {
+                    Some(result) => result,
+                    None => return Ok(None),
+                }
+            }
+            check => looks::make(ports, rollout, check, since).await?,
         };
-        tally.add(judge_http(check, &probed), took);
+        results.push(result);
     }
-    tally.result(format!("GET {}", check.url))
+    Ok(Some(results))
+}
+
+/// What earlier tries of the state have made of the checks; the first one is made now if there is none.
+async fn made_before<P>(ports: &P, state: &EnvironmentState, rollout: &Rollout) -> Answer<Vec<CheckResult>>
+where
+    P: ReadServices + Probes,
+{
+    let Some(job) = state.check_jobs.last() else {
+        return Ok(vec![looks::check_running_images(ports, rollout).await?]);
+    };
+    let mut results = job.before.clone();
+    results.extend(job.end.iter().filter(|end| !end.will_retry).map(|end| end.result.clone()));
+    Ok(results)
 }

@@ -121,12 +121,18 @@ async fn get(url: &Url, addresses: &[SocketAddr], timeout: Duration) -> Result<R
     if let Some(Host::Domain(domain)) = url.host() {
         client = client.resolve_to_addrs(domain, addresses);
     }
-    client.build().map_err(broken)?.get(url.clone()).send().await.map_err(broken)
+    client
+        .build()
+        .map_err(|error| broken(&error))?
+        .get(url.clone())
+        .send()
+        .await
+        .map_err(|error| broken(&error))
 }
 
-fn broken(error: reqwest::Error) -> Probed {
+fn broken(error: &reqwest::Error) -> Probed {
     // What a server says of itself in a broken answer must not reach a log or a terminal as it came.
-    Probed::Nothing(root(&error).escape_debug().take(MAX_HEADER_CHARS).collect())
+    Probed::Nothing(root(error).escape_debug().take(MAX_HEADER_CHARS).collect())
 }
 
 /// Where a redirect leads; `None` for any other answer.
@@ -147,7 +153,7 @@ async fn read(mut response: Response, begun: Instant) -> Result<ProbeAnswer, Pro
     let mut body = Vec::new();
     let mut is_whole = false;
     while body.len() <= MAX_BODY_BYTES {
-        let Some(chunk) = response.chunk().await.map_err(broken)? else {
+        let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? else {
             is_whole = true;
             break;
         };

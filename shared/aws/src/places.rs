@@ -25,6 +25,7 @@ const SESSION: &str = "pushway";
 /// The services that a deploy uses in the place where its target lies.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(crate) ecs: aws_sdk_ecs::Client,
     pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
@@ -33,6 +34,7 @@ pub(crate) struct Clients {
 impl Clients {
     pub(crate) fn new(config: &SdkConfig) -> Self {
         Self {
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             ecs: aws_sdk_ecs::Client::new(config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),

@@ -26,10 +26,14 @@ pub mod errors {
     pub const DEPLOY_FAILED: &str = "Pushway.DeployFailed";
     /// A check after a deploy did not hold.
     pub const VALIDATION_FAILED: &str = "Pushway.ValidationFailed";
+    /// A check's build has ended: the checks may go on.
+    pub const CHECK_READY: &str = "Pushway.CheckReady";
+    /// A new version turned sick while it was watched.
+    pub const WATCH_FAILED: &str = "Pushway.WatchFailed";
     /// A forge asks to be left alone for a while.
     pub const RATE_LIMITED: &str = "Pushway.RateLimited";
     /// All of them.
-    pub const ALL: [&str; 9] = [
+    pub const ALL: [&str; 11] = [
         RETRYABLE,
         PERMANENT,
         RATE_LIMITED,
@@ -39,6 +43,8 @@ pub mod errors {
         JOB_FAILED,
         DEPLOY_FAILED,
         VALIDATION_FAILED,
+        CHECK_READY,
+        WATCH_FAILED,
     ];
 }
 
@@ -133,7 +139,7 @@ pub struct JobInput {
     pub retry: u32,
 }
 
-/// Input of the callback states of an environment: `Acquire`, `Deploy`, `Rollback`.
+/// Input of the callback states of an environment: `Acquire`, `Deploy`, `Watch`, `Rollback`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentTask {
     /// The run.
@@ -144,7 +150,31 @@ pub struct EnvironmentTask {
     pub task_token: TaskToken,
 }
 
+/// Input of the function `validate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum ValidateInput {
+    /// State `Validate`.
+    Validate(ValidateTask),
+    /// State `Watch`.
+    Watch(EnvironmentTask),
+}
+
 /// Input of `Validate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidateTask {
+    /// The run.
+    pub run_id: RunId,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Who waits.
+    pub task_token: TaskToken,
+    /// How often the state machine has tried this state before.
+    #[serde(default)]
+    pub retry: u32,
+}
+
+/// Input of `Release`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentInput {
     /// The run.

@@ -15,6 +15,7 @@ use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
 use crate::plan::Place;
 use crate::preflight::Finding;
+use crate::run::{CheckJobEnd, CheckJobState, WatchEnd, WatchStart};
 use crate::source::Source;
 use crate::views::ServiceRef;
 
@@ -72,6 +73,9 @@ pub enum Fact {
         /// What people should know before it deploys; bounded.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         findings: Vec<Finding>,
+        /// The environments that are watched after their checks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        watched: Vec<EnvironmentName>,
     },
     /// The pipeline runs one push of a branch after another, and another one is at it.
     Queued {
@@ -210,6 +214,42 @@ pub enum Fact {
         /// Each check with its samples; never empty.
         checks: Vec<CheckResult>,
     },
+    /// A check's build was started; the checks before it have been made.
+    CheckStarted {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which of its checks, in which build, after what.
+        #[serde(flatten)]
+        job: CheckJobState,
+    },
+    /// A check's build ended and was read back.
+    CheckEnded {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which of its checks, from 0.
+        check: u16,
+        /// The attempt that ended.
+        attempt: u32,
+        /// How it ended.
+        #[serde(flatten)]
+        end: CheckJobEnd,
+    },
+    /// The watch over the new version began.
+    WatchStarted {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// From when to when.
+        #[serde(flatten)]
+        start: WatchStart,
+    },
+    /// The watch is over.
+    WatchEnded {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// What it came to.
+        #[serde(flatten)]
+        end: WatchEnd,
+    },
     /// The service was told to go back to the baseline.
     RollbackStarted {
         /// Which environment.
@@ -265,7 +305,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// How a build ended, as read back from `CodeBuild`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobEnd {
     /// `None`: it succeeded and delivered every output it promised.
     pub failure: Option<Cause>,
@@ -441,6 +481,9 @@ pub struct CheckResult {
     pub samples: u32,
     /// How many of them were good.
     pub good: u32,
+    /// More of what was seen, such as the last log lines; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }
 
 /// Who brings the old version back.

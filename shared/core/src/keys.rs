@@ -142,6 +142,9 @@ pub fn wait(subject: &Subject) -> Key {
         Subject::Approval { run, environment } => {
             meta(&["WAIT", "approval", &run.to_string(), environment.as_str()])
         }
+        Subject::Watch { run, environment } => {
+            meta(&["WAIT", "watch", &run.to_string(), environment.as_str()])
+        }
         Subject::Turn(run) => meta(&["WAIT", "turn", &run.to_string()]),
         Subject::Needs { run, job } => {
             meta(&["WAIT", "needs", &run.to_string(), job.stage.as_str(), job.name.as_str()])

@@ -15,8 +15,9 @@ use crate::approval::Refusal;
 use crate::environment::{Deployed, Freeze, ServiceClaim};
 use crate::fact::{Cause, CheckResult, JobId};
 use crate::ids::{EnvironmentName, RunId, VariableName};
+use crate::plan::{Check, HttpCheck};
 use crate::source::Source;
-use crate::views::{BuildStatus, BuildView, RolloutView};
+use crate::views::{BuildStatus, BuildView, ContainerView, RolloutView, TaskView};
 
 pub mod deploys;
 
@@ -32,12 +33,66 @@ pub fn validation_failed(environment: &EnvironmentName, checks: &[CheckResult]) 
         "the new version is deployed, but {} did not hold: {} ({} of {} samples were good)",
         failed.check, failed.detail, failed.good, failed.samples
     );
-    let evidence = checks.iter().map(|check| {
-        let mark = if check.passed { "passed" } else { "failed" };
-        format!("{mark}: {} ({} of {}): {}", check.check, check.good, check.samples, check.detail)
-    });
+    let evidence = checks.iter().map(check_line).chain(failed.evidence.iter().cloned());
     let advice = "look at the service's log and at what the check expects in pushway.yml, then push a fix";
     Some(Cause::new(environment_stage(environment), summary, advice).with_evidence(evidence))
+}
+
+/// What a check is called in results.
+pub fn check_name(check: &Check) -> String {
+    match check {
+        Check::Http(check) => http_check_name(check),
+        Check::Ecs(_) => "tasks have the built image, and targets are healthy".to_owned(),
+        Check::Alarms(check) => format!("no alarm of {} rings", check.names.join(", ")),
+        Check::Job(plan) => format!("job {}", plan.name),
+        Check::Metrics(check) => format!("{} is {}", check.measure.expression, check.measure.bound),
+    }
+}
+
+/// What an HTTP check is called in results.
+pub fn http_check_name(check: &HttpCheck) -> String {
+    format!("GET {}", check.url)
+}
+
+/// A new version that turned sick after so long under watch, as a cause; `None` where it is well.
+pub fn turned_sick(
+    environment: &EnvironmentName,
+    after: jiff::SignedDuration,
+    checks: &[CheckResult],
+) -> Option<Cause> {
+    let failed = checks.iter().find(|check| !check.passed)?;
+    let minutes = after.as_secs() / 60;
+    let when = if minutes == 0 {
+        "the new version passed its checks, and turned sick within a minute".to_owned()
+    } else {
+        format!("the new version was healthy, and turned sick after {minutes} min")
+    };
+    let advice = "look at what turned sick and at the service's log from then, then push a fix";
+    let evidence = checks.iter().map(check_line);
+    let summary = format!("{when}: {}", failed.detail);
+    Some(Cause::new(environment_stage(environment), summary, advice).with_evidence(evidence))
+}
+
+/// Tasks that have stopped, with what their containers said, at most five.
+pub fn stopped_tasks(stopped: &[&TaskView]) -> String {
+    let container = |container: &ContainerView| {
+        let code =
+            container.exit_code.map_or_else(|| "no exit code".into(), |code| format!("exit code {code}"));
+        let reason =
+            if container.reason.is_empty() { String::new() } else { format!(": {}", container.reason) };
+        format!("{} {code}{reason}", container.name)
+    };
+    let line = |task: &&TaskView| {
+        let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
+        let containers = task.containers.iter().map(container).collect::<Vec<_>>().join(", ");
+        format!("task {id} stopped: {} ({containers})", task.stopped_reason)
+    };
+    stopped.iter().take(5).map(line).collect::<Vec<_>>().join("; ")
+}
+
+fn check_line(check: &CheckResult) -> String {
+    let mark = if check.passed { "passed" } else { "failed" };
+    format!("{mark}: {} ({} of {}): {}", check.check, check.good, check.samples, check.detail)
 }
 
 /// No pipeline file at the commit.
@@ -76,6 +131,11 @@ pub fn no_buildspec(job: &JobId, path: &str) -> Cause {
 pub fn build_not_started(job: &JobId, why: &str) -> Cause {
     let summary = format!("CodeBuild did not start the build: {why}");
     Cause::new(job, summary, "mend what the message names, then push again")
+}
+
+/// A check's build that could not even start.
+pub fn check_not_started(why: &str) -> String {
+    format!("CodeBuild did not start the build: {why}")
 }
 
 /// A build that failed, with the last lines of its log.

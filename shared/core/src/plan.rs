@@ -22,8 +22,12 @@ pub use crate::strategy::Strategy;
 use crate::views::ServiceRef;
 
 mod check;
+mod measure;
+mod watch;
 
-pub use check::{Check, HttpCheck, Latency, VersionProof};
+pub use check::{AlarmsCheck, Check, EcsCheck, HttpCheck, Latency, Looks, MetricsCheck, VersionProof};
+pub use measure::{Bound, Measure, Metric, MetricSource};
+pub use watch::WatchPlan;
 
 /// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +69,8 @@ pub enum JobStage {
     Build,
     /// Judges them.
     Test,
+    /// Judges what was deployed: jobs that are checks of an environment.
+    Check,
 }
 
 /// One job: one `CodeBuild` build.
@@ -175,6 +181,9 @@ pub struct EnvironmentPlan {
     /// Checks after the deploy, one after another; each must hold.
     #[serde(default)]
     pub validate: Vec<Check>,
+    /// How it is watched after the checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchPlan>,
     /// What happens after a failed deploy or a failed check.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -333,6 +342,7 @@ impl Plan {
         match stage {
             JobStage::Build => &self.build,
             JobStage::Test => &self.test,
+            JobStage::Check => &[],
         }
     }
 
@@ -357,9 +367,20 @@ impl Plan {
 
     /// The files of the repository that the plan names: buildspecs and definitions.
     pub fn files(&self) -> impl Iterator<Item = &RepositoryPath> {
-        let buildspecs = self.build.iter().chain(&self.test).map(|job| &job.buildspec);
+        let buildspecs = self.every_job().map(|(_, job)| &job.buildspec);
         let definitions = self.environments.iter().flat_map(EnvironmentPlan::definitions);
         buildspecs.chain(definitions.map(|file| &file.path))
+    }
+
+    /// Every job: of the stages, and of the checks.
+    pub fn every_job(&self) -> impl Iterator<Item = (JobStage, &JobPlan)> {
+        let of = |stage| self.jobs(stage).iter().map(move |job| (stage, job));
+        let checks = self.environments.iter().flat_map(|environment| &environment.validate);
+        let checks = checks.filter_map(|check| match check {
+            Check::Job(job) => Some((JobStage::Check, &**job)),
+            _ => None,
+        });
+        of(JobStage::Build).chain(of(JobStage::Test)).chain(checks)
     }
 
     /// The job of this name in a stage.
@@ -413,6 +434,7 @@ impl JobStage {
         match self {
             Self::Build => "build",
             Self::Test => "test",
+            Self::Check => "check",
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::{JobId, LogPointer, TestSummary};
 use crate::ids::{CommitSha, Digest, RunId};
-use crate::plan::{JobPlan, Place};
+use crate::plan::{JobPlan, MetricSource, Place};
 use crate::source::{CloneLogin, Zone};
 use crate::strategy::DeploymentSettings;
 
@@ -259,6 +259,94 @@ pub struct ContainerView {
     pub reason: String,
     /// Whether its health check says it is sick.
     pub is_unhealthy: bool,
+}
+
+/// An alarm of `CloudWatch`, or a composite one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmView {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: AlarmState,
+    /// Why, in its own words.
+    pub reason: String,
+}
+
+/// `StateValue` of an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmState {
+    /// It is quiet.
+    Ok,
+    /// It rings.
+    Alarm,
+    /// It has no data to judge by.
+    InsufficientData,
+}
+
+/// A question to `CloudWatch` for values by the minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricQuery {
+    /// Its id, which expressions may use.
+    pub id: String,
+    /// Where its values come from.
+    pub source: MetricSource,
+    /// Whether its values are wanted, or only used by others.
+    pub is_wanted: bool,
+}
+
+/// The values of a query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricSeries {
+    /// The query's id.
+    pub id: String,
+    /// The beginnings of minutes, and the values there.
+    pub points: Vec<(Timestamp, f64)>,
+}
+
+/// A target group of a load balancer, with its targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetGroupView {
+    /// Its ARN.
+    pub arn: String,
+    /// ARN of the load balancer that asks it, if one does.
+    pub balancer: Option<String>,
+    /// Its targets.
+    pub targets: Vec<TargetView>,
+}
+
+impl TargetGroupView {
+    /// Its name as metrics have it: the end of its ARN.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or(&self.arn)
+    }
+
+    /// Its load balancer's name as metrics have it: the end of the ARN.
+    pub fn balancer(&self) -> Option<&str> {
+        let arn = self.balancer.as_deref()?;
+        Some(arn.split_once("loadbalancer/").map_or(arn, |(_, name)| name))
+    }
+}
+
+/// A target of a load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetView {
+    /// Its id: an address or an instance.
+    pub id: String,
+    /// How it is.
+    pub health: TargetHealth,
+    /// Why, in the load balancer's words.
+    pub reason: String,
+}
+
+/// How a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// It answers as it should.
+    Healthy,
+    /// It does not.
+    Unhealthy,
+    /// It comes, goes, or is not asked.
+    Other,
 }
 
 /// A page of a log.

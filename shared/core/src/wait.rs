@@ -52,6 +52,13 @@ pub enum Subject {
         /// Who waits: several runs may wait for one lock.
         run: RunId,
     },
+    /// The watch over an environment.
+    Watch {
+        /// The run.
+        run: RunId,
+        /// The environment.
+        environment: EnvironmentName,
+    },
     /// People's consent to a deploy.
     Approval {
         /// The run that asks.
@@ -96,6 +103,17 @@ pub enum Work {
     },
     /// A deploy.
     Deploy(EnvironmentName),
+    /// A check's build.
+    Check {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which of its checks, from 0.
+        check: u16,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// A watch after a deploy.
+    Watch(EnvironmentName),
     /// A rollback.
     Rollback(EnvironmentName),
 }

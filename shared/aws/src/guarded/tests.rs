@@ -62,10 +62,10 @@ impl Resolve for Names {
             return Err(std::io::Error::other("no such name"));
         };
         let socket = |address: &IpAddr| SocketAddr::new(*address, port);
-        Ok(match self.several {
-            true => answers.iter().map(socket).collect(),
-            false => vec![socket(&answers[(count - 1).min(answers.len() - 1)])],
-        })
+        if self.several {
+            return Ok(answers.iter().map(socket).collect());
+        }
+        Ok(vec![socket(&answers[(count - 1).min(answers.len() - 1)])])
     }
 }
 
@@ -281,7 +281,8 @@ async fn a28_ten_gigabytes_are_read_as_far_as_needed() {
         async move {
             read_request(&mut stream).await;
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n").await;
-            while stream.write_all(&[b'x'; 65_536]).await.is_ok() {
+            let piece = vec![b'x'; 65_536];
+            while stream.write_all(&piece).await.is_ok() {
                 sent.fetch_add(65_536, Ordering::SeqCst);
             }
         }

@@ -106,7 +106,7 @@ fn value_at(json: &Value, pointer: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(more: Value) -> HttpCheck {
+    fn check(more: &Value) -> HttpCheck {
         let mut check = serde_json::json!({
             "url": "https://web.example.com/", "status": 200, "attempts": 5, "need": 2,
             "interval_seconds": 1, "timeout_seconds": 1,
@@ -129,10 +129,10 @@ mod tests {
         })
     }
 
-    fn said(more: Value, body: &str, headers: &[(&str, &str)]) -> String {
+    fn said(more: &Value, body: &str, headers: &[(&str, &str)]) -> String {
         match judge_http(&check(more), &answer(body, headers)) {
             Sample::Good(said) => format!("good: {said}"),
-            Sample::Bad(said) => format!("bad: {said}"),
+            Sample::Bad(said) | Sample::NoData(said) => format!("bad: {said}"),
             Sample::Other(said) => format!("other: {said}"),
         }
     }
@@ -145,15 +145,15 @@ mod tests {
         let values = json(r#"{ "json": { "/db/ready": "true", "/name": "web" } }"#);
         let good = r#"{"db":{"ready":true},"name":"web"}"#;
         let all = [
-            said(header.clone(), "", &[("content-type", "application/json")]),
-            said(header.clone(), "", &[("content-type", "text/html")]),
-            said(header, "", &[]),
-            said(body.clone(), "it is up", &[]),
-            said(body, "down", &[]),
-            said(values.clone(), good, &[]),
-            said(values.clone(), r#"{"db":{"ready":false}}"#, &[]),
-            said(values.clone(), r#"{"db":{"ready":true}}"#, &[]),
-            said(values, "<html>", &[]),
+            said(&header, "", &[("content-type", "application/json")]),
+            said(&header, "", &[("content-type", "text/html")]),
+            said(&header, "", &[]),
+            said(&body, "it is up", &[]),
+            said(&body, "down", &[]),
+            said(&values, good, &[]),
+            said(&values, r#"{"db":{"ready":false}}"#, &[]),
+            said(&values, r#"{"db":{"ready":true}}"#, &[]),
+            said(&values, "<html>", &[]),
         ];
         insta::assert_snapshot!(all.join("\n"), @r#"
         good: status 200
@@ -174,12 +174,12 @@ mod tests {
         let header = json(r#"{ "version": { "header": { "name": "x-version", "equals": "2" } } }"#);
         let body = json(r#"{ "version": { "json": { "pointer": "/v", "equals": "2" } } }"#);
         let all = [
-            said(header.clone(), "", &[("x-version", "2")]),
-            said(header.clone(), "", &[("x-version", "1")]),
-            said(header, "", &[]),
-            said(body.clone(), r#"{"v":2}"#, &[]),
-            said(body.clone(), r#"{"v":"1"}"#, &[]),
-            said(body, "no JSON", &[]),
+            said(&header, "", &[("x-version", "2")]),
+            said(&header, "", &[("x-version", "1")]),
+            said(&header, "", &[]),
+            said(&body, r#"{"v":2}"#, &[]),
+            said(&body, r#"{"v":"1"}"#, &[]),
+            said(&body, "no JSON", &[]),
         ];
         insta::assert_snapshot!(all.join("\n"), @r#"
         good: status 200
@@ -196,11 +196,11 @@ mod tests {
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         let header = json(r#"{ "header": { "server": "web" } }"#);
         let evil = "\u{1b}[31m\r\n\u{202e}<script>alert(1)</script>\"";
-        let said = said(header.clone(), "", &[("server", evil)]);
+        let said = said(&header, "", &[("server", evil)]);
         assert!(said.contains(r#""\u{1b}[31m\r\n\u{202e}<script>alert(1)</script>\"""#), "{said}");
-        let long = self::said(header, "", &[("server", &"x".repeat(100_000))]);
+        let long = self::said(&header, "", &[("server", &"x".repeat(100_000))]);
         assert!(long.len() < 400, "{} bytes", long.len());
-        let deep = self::said(json(r#"{ "json": { "/a": "1" } }"#), &"[".repeat(60_000), &[]);
+        let deep = self::said(&json(r#"{ "json": { "/a": "1" } }"#), &"[".repeat(60_000), &[]);
         assert!(deep.contains("not JSON"), "{deep}");
     }
 }

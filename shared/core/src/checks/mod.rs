@@ -3,11 +3,19 @@
 //! A check takes samples until its outcome is certain; a sample is good or not, and no sample at all is a
 //! failure (row F33). What servers say is shown escaped and cut: it may be anything (row A28).
 
+mod alarms;
 mod http;
+mod metrics;
 mod tally;
+mod targets;
+mod tasks;
 
+pub use alarms::judge_alarms;
 pub use http::judge_http;
+pub use metrics::{ERRORS, REQUESTS, judge_errors, judge_metrics, queries_of};
 pub use tally::{Sample, Tally};
+pub use targets::judge_targets;
+pub use tasks::{judge_tasks, stopped_tasks};
 
 /// Text from outside, as a sentence may show it.
 fn shown(text: &str) -> String {

@@ -12,6 +12,8 @@ pub enum Sample {
     Good(String),
     /// It is not: why.
     Bad(String),
+    /// There is nothing to judge yet: no better than bad, but it may come.
+    NoData(String),
     /// Another version than the wanted one answered: good answers before it prove nothing any more.
     Other(String),
 }
@@ -62,7 +64,7 @@ impl Tally {
                 self.row += 1;
                 self.detail.get_or_insert(seen);
             }
-            Sample::Bad(why) => self.failed = Some(why),
+            Sample::Bad(why) | Sample::NoData(why) => self.failed = Some(why),
             Sample::Other(why) => {
                 self.row = 0;
                 self.failed = Some(why);
@@ -89,6 +91,7 @@ impl Tally {
             detail: detail.unwrap_or_else(|| "nothing was looked at".to_owned()),
             samples: self.samples,
             good: self.good,
+            evidence: Vec::new(),
         }
     }
 }

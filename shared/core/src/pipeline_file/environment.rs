@@ -9,11 +9,12 @@ use super::before::before;
 use super::checks::checks;
 use super::expression::{Part, Scope, parts, plain};
 use super::gates::{approval, irreversible, windows};
-use super::jobs::Declared;
+use super::jobs::{Declared, Variables};
 use super::limits::{MAX_ENVIRONMENTS, MAX_IMAGES};
 use super::place::place;
 use super::reader::{Reader, most_similar};
 use super::strategy::{alarms, strategy, timeout};
+use super::watch::watch;
 use super::yaml::{MAX_TEXT_BYTES, Node, Position};
 use super::{keys, messages};
 use crate::ids::EnvironmentName;
@@ -23,6 +24,7 @@ pub(super) fn environments(
     reader: &mut Reader<'_>,
     node: &Node,
     declared: &Declared<'_>,
+    shared: &Variables,
     scope: Scope<'_>,
 ) -> Vec<EnvironmentPlan> {
     let Some(items) = reader.list(node, "environments", MAX_ENVIRONMENTS) else { return Vec::new() };
@@ -30,13 +32,14 @@ pub(super) fn environments(
         reader.report(node.at, messages::none_given("environments", "an environment"));
     }
     let mut names = BTreeMap::new();
-    items.iter().filter_map(|item| environment(reader, item, declared, scope, &mut names)).collect()
+    items.iter().filter_map(|item| environment(reader, item, declared, shared, scope, &mut names)).collect()
 }
 
 fn environment(
     reader: &mut Reader<'_>,
     node: &Node,
     declared: &Declared<'_>,
+    shared: &Variables,
     scope: Scope<'_>,
     names: &mut BTreeMap<EnvironmentName, u32>,
 ) -> Option<EnvironmentPlan> {
@@ -59,7 +62,8 @@ fn environment(
     let windows = fields.get("windows").map(|node| windows(reader, node)).unwrap_or_default();
     let irreversible = fields.get("irreversible").is_some_and(|node| irreversible(reader, node));
     let before = fields.get("before").map(|node| before(reader, node, target.as_ref())).unwrap_or_default();
-    let validate = fields.get("validate").map(|node| checks(reader, node, scope)).unwrap_or_default();
+    let validate = fields.get("validate").map(|node| checks(reader, node, shared, scope)).unwrap_or_default();
+    let watch = fields.get("watch").map(|node| watch(reader, node, scope));
     let on_failure = fields.get("on_failure").and_then(|node| {
         let known = [("rollback", OnFailure::Rollback), ("hold", OnFailure::Hold)];
         reader.choice(node, "on_failure", &known, &[])
@@ -73,6 +77,7 @@ fn environment(
         target: target?,
         before,
         validate,
+        watch: watch.flatten(),
         on_failure: on_failure.unwrap_or_default(),
     })
 }

@@ -153,6 +153,18 @@ fn plan(
     })
 }
 
+/// A job that is a check of an environment: with the pipeline's variables, and a name of its own.
+pub(super) fn check_job(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    shared: &Variables,
+    scope: Scope<'_>,
+) -> Option<JobPlan> {
+    let fields = reader.fields(node, &keys::CHECK_JOB)?;
+    let name = reader.required(&fields, "name", "smoke").and_then(|node| reader.parsed(node, "name"));
+    plan(reader, name, &fields, shared, scope)
+}
+
 fn build_image(reader: &mut Reader<'_>, node: &Node, scope: Scope<'_>) -> Option<String> {
     let text = scope.text(reader, node, "image", MAX_TEXT_BYTES)?;
     let is_reference = (1..=512).contains(&text.len())

@@ -48,9 +48,10 @@ pub(super) const ENVIRONMENT: Keys = Keys {
         "before",
         "deploy",
         "validate",
+        "watch",
         "on_failure",
     ],
-    later: messages::LATER_ENVIRONMENT,
+    later: &[],
 };
 pub(super) const APPROVAL: Keys = Keys { of: "`approval`", known: &["required", "timeout"], later: &[] };
 pub(super) const WINDOW: Keys =
@@ -79,7 +80,8 @@ pub(super) const STRATEGY: Keys =
 pub(super) const BLUE_GREEN: Keys = Keys { of: "`blue_green`", known: &["bake"], later: &[] };
 pub(super) const CANARY: Keys = Keys { of: "`canary`", known: &["percent", "hold", "bake"], later: &[] };
 pub(super) const LINEAR: Keys = Keys { of: "`linear`", known: &["step", "every", "bake"], later: &[] };
-pub(super) const CHECK: Keys = Keys { of: "a check", known: &["http"], later: &[] };
+pub(super) const CHECK: Keys =
+    Keys { of: "a check", known: &["http", "ecs", "alarms", "metrics", "job"], later: &[] };
 pub(super) const HTTP: Keys = Keys {
     of: "`http`",
     known: &[
@@ -98,6 +100,40 @@ pub(super) const HTTP: Keys = Keys {
     ],
     later: &[],
 };
+pub(super) const ECS_CHECK: Keys =
+    Keys { of: "a check `ecs`", known: &["healthy", "attempts", "need", "interval"], later: &[] };
+pub(super) const ALARMS: Keys =
+    Keys { of: "`alarms`", known: &["names", "attempts", "need", "interval"], later: &[] };
+pub(super) const METRICS: Keys = Keys {
+    of: "`metrics`",
+    known: &["queries", "expression", "baseline", "below", "above", "attempts", "need", "interval"],
+    later: &[],
+};
+pub(super) const MEASURE: Keys = Keys {
+    of: "a watched figure",
+    known: &["queries", "expression", "baseline", "below", "above"],
+    later: &[],
+};
+pub(super) const CHECK_JOB: Keys = Keys {
+    of: "a check `job`",
+    known: &[
+        "name",
+        "buildspec",
+        "image",
+        "compute",
+        "arch",
+        "timeout",
+        "retries",
+        "env",
+        "secrets",
+        "reports",
+    ],
+    later: &[],
+};
+pub(super) const QUERY: Keys =
+    Keys { of: "a query", known: &["namespace", "name", "statistic", "dimensions"], later: &[] };
+pub(super) const WATCH: Keys =
+    Keys { of: "`watch`", known: &["for", "alarms", "metrics", "cpu", "memory", "target_5xx"], later: &[] };
 pub(super) const LATENCY: Keys = Keys { of: "`latency`", known: &["percentile", "below"], later: &[] };
 pub(super) const VERSION: Keys = Keys { of: "`version`", known: &["header", "json", "equals"], later: &[] };
 
@@ -133,6 +169,13 @@ mod tests {
         &HTTP,
         &LATENCY,
         &VERSION,
+        &WATCH,
+        &ECS_CHECK,
+        &ALARMS,
+        &METRICS,
+        &MEASURE,
+        &QUERY,
+        &CHECK_JOB,
     ];
 
     fn collect(schema: &Value, found: &mut BTreeMap<String, BTreeSet<String>>) {

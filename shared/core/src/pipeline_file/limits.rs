@@ -40,7 +40,7 @@ pub const MAX_SCHEDULES: usize = 10;
 pub const MAX_IMAGE_TRIGGERS: usize = 10;
 
 /// Environments of a pipeline: each is a round of several states in the run's history.
-pub const MAX_ENVIRONMENTS: usize = 15;
+pub const MAX_ENVIRONMENTS: usize = 13;
 /// People whose consent an environment may ask for: more than that is a meeting.
 pub const MAX_APPROVALS: u16 = 10;
 /// How long an approval may be waited for: as long as the state `Acquire` waits at most, but for a day.
@@ -83,7 +83,7 @@ pub const DEFAULT_HOLD_MINUTES: u16 = 5;
 pub const DEFAULT_STEP_PERCENT: u8 = 20;
 /// The pause between two linear steps where the file says none.
 pub const DEFAULT_EVERY_MINUTES: u16 = 2;
-/// Alarms of one deploy: ECS asks for each of them all the while.
+/// Alarms of one deploy, check or watch: each is asked for all the while.
 pub const MAX_ALARMS: usize = 10;
 /// Bytes of an alarm's name (Amazon CloudWatch API Reference, `PutMetricAlarm`).
 pub const MAX_ALARM_BYTES: usize = 255;
@@ -113,3 +113,19 @@ pub const MAX_EXPECTATIONS: usize = 10;
 pub const LATENCY_MILLIS: RangeInclusive<u32> = 1..=60_000;
 /// Which of the times counts where the file says none.
 pub const DEFAULT_PERCENTILE: u8 = 95;
+/// How long an environment is watched; it is locked meanwhile.
+pub const WATCH_SECONDS: RangeInclusive<u32> = 60..=3 * 3600;
+/// The pause between two looks at AWS where the file says none.
+pub const DEFAULT_LOOK_SECONDS: u16 = 20;
+/// Healthy targets that a check may want.
+pub const MAX_HEALTHY: u16 = 1000;
+/// Queries of one figure.
+pub const MAX_QUERIES: usize = 10;
+/// Dimensions of a metric (`CloudWatch` API Reference, `Metric`).
+pub const MAX_DIMENSIONS: usize = 30;
+/// Bytes of a metric's name and of its namespace (`CloudWatch` API Reference, `Metric`).
+pub const MAX_METRIC_NAME_BYTES: usize = 255;
+/// Figures of one watch.
+pub const MAX_MEASURES: usize = 10;
+/// Checks of one environment that are jobs: each of their attempts is a retry of one state.
+pub const MAX_CHECK_JOBS: usize = 3;

@@ -24,6 +24,7 @@ mod schedule;
 mod schema;
 mod strategy;
 mod triggers;
+mod watch;
 mod yaml;
 
 pub use limits::MAX_FILE_BYTES;

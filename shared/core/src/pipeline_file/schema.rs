@@ -58,7 +58,8 @@ pub(super) fn pipeline_file(
     };
     let (build, test) = (stage(JobStage::Build), stage(JobStage::Test));
     let node = fields.get("environments");
-    let mut environments = node.map(|node| environments(reader, node, &outputs, scope)).unwrap_or_default();
+    let mut environments =
+        node.map(|node| environments(reader, node, &outputs, &shared, scope)).unwrap_or_default();
     if ["build", "test", "environments"].iter().all(|key| fields.get(key).is_none()) {
         reader.report_as_whole(messages::no_stages());
     }

@@ -5,12 +5,64 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::{JobPlan, Measure};
+
 /// A check of a deployed environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// Ask over HTTP.
     Http(Box<HttpCheck>),
+    /// Look at the service's tasks and the targets of its load balancer.
+    Ecs(EcsCheck),
+    /// Look at alarms.
+    Alarms(AlarmsCheck),
+    /// Look at a figure made of metrics.
+    Metrics(MetricsCheck),
+    /// Run a job of its own.
+    Job(Box<JobPlan>),
+}
+
+/// How often a check looks: it holds if `need` of at most `attempts` looks are good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looks {
+    /// How often to look at most, at least 1.
+    pub attempts: u16,
+    /// How many good looks are enough, 1 to `attempts`.
+    pub need: u16,
+    /// The pause between two looks, in seconds.
+    pub interval_seconds: u16,
+}
+
+/// Every running task has the built images, and the targets of the service's load balancer are healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EcsCheck {
+    /// How many targets of each group must be healthy at least.
+    pub healthy: u16,
+    /// How often to look.
+    #[serde(flatten)]
+    pub looks: Looks,
+}
+
+/// No alarm rings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmsCheck {
+    /// Names of alarms of `CloudWatch`.
+    pub names: Vec<String>,
+    /// How often to look.
+    #[serde(flatten)]
+    pub looks: Looks,
+}
+
+/// A figure made of metrics is as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricsCheck {
+    /// The figure and its bound.
+    #[serde(flatten)]
+    pub measure: Measure,
+    /// How often to look.
+    #[serde(flatten)]
+    pub looks: Looks,
 }
 
 /// An HTTP probe: it holds if `need` of at most `attempts` answers are as wanted.
@@ -75,6 +127,26 @@ pub enum VersionProof {
         /// The value there.
         equals: String,
     },
+}
+
+impl Check {
+    /// The longest time that the check can keep a function, in seconds: nobody waits for a job.
+    pub fn longest_seconds(&self) -> u32 {
+        match self {
+            Self::Job(_) => 0,
+            Self::Http(check) => check.longest_seconds(),
+            Self::Ecs(check) => check.looks.longest_seconds(),
+            Self::Alarms(check) => check.looks.longest_seconds(),
+            Self::Metrics(check) => check.looks.longest_seconds(),
+        }
+    }
+}
+
+impl Looks {
+    /// The longest time that all looks can take, in seconds: one is a call or two.
+    fn longest_seconds(self) -> u32 {
+        u32::from(self.attempts).saturating_mul(u32::from(self.interval_seconds) + 1)
+    }
 }
 
 impl HttpCheck {

@@ -30,9 +30,11 @@ use crate::views::{
 };
 use crate::wait::{Subject, Wait};
 
+mod checks;
 mod forges;
 mod repositories;
 
+pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use forges::{
     CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, RepositoryFiles, Webhooks,
 };
@@ -430,49 +432,4 @@ pub trait ReadLogs: Sync {
     fn log(&self, log: &LogPointer, cursor: Option<&str>) -> impl Future<Output = Answer<LogPage>> + Send;
     /// The last `lines` lines, oldest first; empty where the stream does not exist.
     fn log_tail(&self, log: &LogPointer, lines: usize) -> impl Future<Output = Answer<Vec<String>>> + Send;
-}
-
-/// A GET that a check makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeRequest {
-    /// The address.
-    pub url: url::Url,
-    /// How long it may take, redirects and body included.
-    pub timeout: std::time::Duration,
-    /// Whether redirects are followed, at most three.
-    pub follows: bool,
-}
-
-/// What a probe saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probed {
-    /// An answer.
-    Answer(ProbeAnswer),
-    /// No answer, and why.
-    Nothing(String),
-    /// An address on the way may not be probed; it got no request.
-    Refused(String),
-}
-
-/// An answer over HTTP, in the server's own words: whoever shows them must escape them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProbeAnswer {
-    /// HTTP status code.
-    pub status: u16,
-    /// Headers by their lower-case names, bounded in number and length, lossily decoded.
-    pub headers: Vec<(String, String)>,
-    /// At most 64 KiB of the body, lossily decoded.
-    pub body: String,
-    /// Whether that is all of the body.
-    pub is_whole: bool,
-    /// How long it took from the first lookup to the last byte.
-    pub took: std::time::Duration,
-}
-
-/// Probes addresses outside.
-pub trait Probes: Sync {
-    /// One request and its answer.
-    fn probe(&self, request: &ProbeRequest) -> impl Future<Output = Probed> + Send;
-    /// Waits between two probes.
-    fn pause(&self, time: std::time::Duration) -> impl Future<Output = ()> + Send;
 }

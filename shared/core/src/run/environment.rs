@@ -5,7 +5,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::check_jobs::{self, CheckJobState};
 use super::transition::{IllegalTransition, contradicts, too_early};
+use super::watch::{WatchEnd, WatchStart, WatchState};
 use crate::approval::{ApprovalRequest, ApprovalState, Consent, Refusal};
 use crate::fact::{
     Baseline, Cause, CheckResult, DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner,
@@ -40,6 +42,12 @@ pub struct EnvironmentState {
     pub deploy: Option<DeployVerdict>,
     /// The checks after the deploy.
     pub checks: Vec<CheckResult>,
+    /// Builds of checks, in the order in which they were started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub check_jobs: Vec<CheckJobState>,
+    /// The watch after them, where the plan has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchState>,
     /// The rollback, once it is begun.
     pub rollback: Option<RollbackState>,
 }
@@ -92,12 +100,19 @@ impl EnvironmentState {
             deployment: None,
             deploy: None,
             checks: Vec::new(),
+            check_jobs: Vec::new(),
+            watch: None,
             rollback: None,
         }
     }
 
-    /// Whether the new version serves and passed every check.
+    /// Whether the new version serves, passed every check, and stayed well while it was watched.
     pub fn is_live(&self) -> bool {
+        self.is_validated() && self.watch.as_ref().is_none_or(WatchState::has_passed)
+    }
+
+    /// Whether the new version serves and passed every check.
+    pub fn is_validated(&self) -> bool {
         self.is_deployed() && !self.checks.is_empty() && self.checks.iter().all(|check| check.passed)
     }
 
@@ -105,11 +120,12 @@ impl EnvironmentState {
         self.deploy.as_ref().is_some_and(|verdict| verdict.failure.is_none()) && self.rollback.is_none()
     }
 
-    /// Whether the deploy or its validation failed.
+    /// Whether the deploy, its validation or the watch failed.
     pub fn has_failed(&self) -> bool {
         self.rollback.is_some()
             || self.deploy.as_ref().is_some_and(|verdict| verdict.failure.is_some())
             || self.checks.iter().any(|check| !check.passed)
+            || self.watch.as_ref().is_some_and(WatchState::has_failed)
     }
 
     /// Whether the service may have been moved by this run.
@@ -187,7 +203,25 @@ impl EnvironmentState {
             Fact::DeployEnded { failure, ended_at, .. } => {
                 self.fold_deploy_ended(failure.as_ref(), *ended_at)
             }
+            _ => self.fold_after_deploy(fact),
+        }
+    }
+
+    /// Folds a fact about what came after the deploy: checks, watch, rollback.
+    fn fold_after_deploy(&mut self, fact: &Fact) -> Result<Option<Cause>, IllegalTransition> {
+        match fact {
+            Fact::CheckStarted { job, .. } => {
+                if !self.is_deployed() && !self.check_jobs.contains(job) {
+                    return Err(too_early("check_started", "the deploy must have succeeded"));
+                }
+                check_jobs::fold_started(&mut self.check_jobs, job.clone()).map(|()| None)
+            }
+            Fact::CheckEnded { check, attempt, end, .. } => {
+                check_jobs::fold_ended(&mut self.check_jobs, (*check, *attempt), end).map(|()| None)
+            }
             Fact::Validated { checks, .. } => self.fold_validated(checks),
+            Fact::WatchStarted { start, .. } => self.fold_watch_started(start).map(|()| None),
+            Fact::WatchEnded { end, .. } => self.fold_watch_ended(end),
             Fact::RollbackStarted { deployment, by, .. } => {
                 if self.rollout.is_none() {
                     return Err(too_early("rollback_started", "the deploy must be prepared"));
@@ -326,6 +360,28 @@ impl EnvironmentState {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn fold_watch_started(&mut self, start: &WatchStart) -> Result<(), IllegalTransition> {
+        let is_known = self.watch.as_ref().is_some_and(|watch| watch.start.is_some());
+        if !self.is_validated() && !is_known {
+            return Err(too_early("watch_started", "every check must have passed"));
+        }
+        match &mut self.watch {
+            Some(watch) => watch.fold_started(start),
+            None => Err(contradicts("watch_started", "the plan has no watch")),
+        }
+    }
+
+    fn fold_watch_ended(&mut self, end: &WatchEnd) -> Result<Option<Cause>, IllegalTransition> {
+        let is_known = self.watch.as_ref().is_some_and(|watch| watch.end.is_some());
+        if self.rollback.is_some() && !is_known {
+            return Err(contradicts("watch_ended", "the rollback has begun"));
+        }
+        match &mut self.watch {
+            Some(watch) => watch.fold_ended(end),
+            None => Err(contradicts("watch_ended", "the plan has no watch")),
         }
     }
 }

@@ -15,16 +15,20 @@ use crate::pipeline_file::{Context, ImageContext};
 use crate::preflight::Finding;
 use crate::source::{Source, Trigger};
 
+mod check_jobs;
 mod environment;
 mod jobs;
 mod status;
 mod transition;
+mod watch;
 
+pub use check_jobs::{CheckJobEnd, CheckJobState};
 pub use environment::{DeployVerdict, EnvironmentState, RollbackState, TaskState};
 pub use jobs::JobState;
 pub use status::Status;
 pub use transition::{Applied, IllegalTransition};
 use transition::{contradicts, too_early};
+pub use watch::{WatchEnd, WatchStart, WatchState};
 
 /// One execution of a pipeline for one commit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,8 +236,21 @@ impl Run {
                 self.cause.get_or_insert_with(|| cause.clone());
                 self.status = Status::Rejected;
             }),
-            Fact::Planned { pipeline, plan_digest, jobs, environments, approvals, place, rule, findings } => {
+            Fact::Planned {
+                pipeline,
+                plan_digest,
+                jobs,
+                environments,
+                approvals,
+                place,
+                rule,
+                findings,
+                watched,
+            } => {
                 self.fold_planned(pipeline, plan_digest, jobs, environments, approvals)?;
+                for state in self.environments.iter_mut().filter(|state| watched.contains(&state.name)) {
+                    state.watch.get_or_insert_default();
+                }
                 if self.place.is_none() {
                     (self.place, self.started_by) = (*place, rule.clone());
                     self.findings.clone_from(findings);
@@ -272,6 +289,10 @@ impl Run {
             | Fact::DeployStarted { environment, .. }
             | Fact::DeployEnded { environment, .. }
             | Fact::Validated { environment, .. }
+            | Fact::CheckStarted { environment, .. }
+            | Fact::CheckEnded { environment, .. }
+            | Fact::WatchStarted { environment, .. }
+            | Fact::WatchEnded { environment, .. }
             | Fact::RollbackStarted { environment, .. }
             | Fact::RollbackEnded { environment, .. } => self.fold_environment(environment, fact),
         }

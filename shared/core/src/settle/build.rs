@@ -23,6 +23,9 @@ pub async fn settle_build<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
     P: Runs + Plans + Waits + ReadBuilds + StopBuilds + ReadLogs + Callbacks + Clock,
 {
+    if let Work::Check { .. } = &wait.work {
+        return super::check::settle_check(ports, wait).await;
+    }
     let (Subject::Build(build), Work::Job { job, attempt }) = (&wait.subject, &wait.work) else {
         return Err(Fault::Permanent("a wait on a build must be for a job".into()));
     };
@@ -107,7 +110,7 @@ fn unknown(job: &JobId, build: &str) -> JobEnd {
     }
 }
 
-async fn ended(
+pub(super) async fn ended(
     ports: &impl ReadLogs,
     plan: &JobPlan,
     job: &JobId,

@@ -13,11 +13,14 @@ use crate::run::{Applied, EnvironmentState, IllegalTransition, Run};
 use crate::wait::Wait;
 
 mod approval;
+mod begin;
 mod build;
+mod check;
 mod claim;
 mod decide;
 mod failure;
 mod lock;
+mod look;
 mod needs;
 mod notice;
 mod reconcile;
@@ -26,12 +29,16 @@ mod schedule;
 mod service;
 mod task;
 mod turn;
+mod watch;
 
 pub use approval::{approve, ask, reject, settle_approval};
+pub use begin::{QUEUE_AND_GRACE_SECONDS, begin_build};
 pub use build::settle_build;
+pub use check::check_job;
 pub use claim::claim_pipeline;
 pub use decide::decide;
 pub use lock::{LOCK_PATIENCE, Unlocked, acquire, freeze, release, settle_lock, unfreeze, unlock};
+pub use look::{look_at_alarms, look_at_errors, look_at_metrics, look_at_targets};
 pub use needs::{settle_needs, wake_dependents};
 pub use notice::tell;
 pub use reconcile::reconcile;
@@ -40,6 +47,7 @@ pub use schedule::start_due;
 pub use service::{open_on_service, record_deploy_failure, settle_service};
 pub use task::settle_task;
 pub use turn::{leave, overtake, settle_turn, update_branch};
+pub use watch::settle_watch;
 
 /// How often a write is tried again when others write to the same record. Writers of one run are few: its
 /// jobs of one stage and the sweep.

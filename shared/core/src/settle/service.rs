@@ -43,9 +43,13 @@ where
     match &wait.work {
         Work::Deploy(environment) => settle_deploy(ports, wait, &run, environment).await,
         Work::Rollback(environment) => settle_rollback(ports, wait, &run, environment).await,
-        Work::Job { .. } | Work::Task { .. } | Work::Acquire(_) | Work::Turn | Work::Needs(_) => {
-            Err(Fault::Permanent("a wait on a service must be for a deploy".into()))
-        }
+        Work::Job { .. }
+        | Work::Task { .. }
+        | Work::Acquire(_)
+        | Work::Turn
+        | Work::Needs(_)
+        | Work::Watch(_)
+        | Work::Check { .. } => Err(Fault::Permanent("a wait on a service must be for a deploy".into())),
     }
 }
 
@@ -113,7 +117,7 @@ async fn judged<P: ReadServices + Clock>(
 
 /// Records a fact unless another settler was first, who may have seen it a little otherwise: then its word
 /// is the run's. `is_known` tells whether the run has such a word.
-async fn record_first<P: Runs + Clock>(
+pub(super) async fn record_first<P: Runs + Clock>(
     ports: &P,
     id: RunId,
     fact: Fact,

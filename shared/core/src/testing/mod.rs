@@ -24,6 +24,7 @@ use crate::wait::Wait;
 
 mod branches;
 mod builds;
+mod cloudwatch;
 mod ecs;
 mod ecs_ports;
 mod ecs_records;
@@ -74,6 +75,7 @@ struct State {
     builds: builds::Builds,
     ecs: ecs::Ecs,
     tasks: ecs_tasks::Tasks,
+    cloudwatch: cloudwatch::CloudWatch,
     logs: BTreeMap<(String, String), Vec<String>>,
     probes: VecDeque<Probed>,
     front_lag: SignedDuration,
@@ -125,6 +127,7 @@ impl World {
             builds: builds::Builds::default(),
             ecs: ecs::Ecs::default(),
             tasks: ecs_tasks::Tasks::default(),
+            cloudwatch: cloudwatch::CloudWatch::default(),
             logs: BTreeMap::new(),
             probes: VecDeque::new(),
             front_lag: SignedDuration::ZERO,

@@ -36,7 +36,7 @@ fn plan(text: &str, context: &Context) -> Plan {
 }
 
 fn url(plan: &Plan) -> &str {
-    let Check::Http(check) = &plan.environments[0].validate[0];
+    let Check::Http(check) = &plan.environments[0].validate[0] else { panic!("it asks over HTTP") };
     check.url.as_str()
 }
 
@@ -66,7 +66,7 @@ fn a_run_puts_its_values_in_place_of_the_names() {
     let Target::Ecs(target) = &plan.environments[0].target;
     assert_eq!((target.cluster.as_str(), target.service.as_str()), ("c-eu-west-1", "web-main"));
     assert_eq!(url(&plan), "https://blue.example.com/main?at=main");
-    let Check::Http(check) = &plan.environments[0].validate[0];
+    let Check::Http(check) = &plan.environments[0].validate[0] else { panic!("it asks over HTTP") };
     assert_eq!(check.body_contains.as_deref(), Some("version c0ffeec0"));
 }
 
@@ -189,7 +189,7 @@ fn a14_a_branch_name_full_of_shell_stays_text_or_is_refused() {
         let plan = plan(&open, &context);
         assert_eq!(plan.build[0].env[&"REF".parse().unwrap()], format!("at {name}"));
         // In an address it cannot leave its place.
-        let Check::Http(check) = &plan.environments[0].validate[0];
+        let Check::Http(check) = &plan.environments[0].validate[0] else { panic!("it asks over HTTP") };
         assert_eq!(check.url.host_str(), Some("staging.example.com"), "{name}");
         assert_eq!(check.url.path_segments().unwrap().count(), 1, "{name}");
         assert_eq!(check.url.query_pairs().collect::<Vec<_>>(), [("at".into(), name.into())], "{name}");

@@ -80,10 +80,19 @@ fn environment() -> BoxedStrategy<Value> {
         ("follow", one_of(json!([true, false]))),
     ]);
     let http = (http, one_of(json!(["https://example.com/${ref.name}", "http://localhost:80"])));
-    let check = http.prop_map(|(mut http, url)| {
+    let http = http.prop_map(|(mut http, url)| {
         http.insert("url".into(), url);
         json!({ "http": http })
     });
+    let others = one_of(json!([
+        {"ecs": {"healthy": 2, "attempts": 3}}, {"alarms": {"names": ["a"], "interval": "1s"}},
+        {"metrics": {"expression": "x", "above": "-1.5e3", "need": 1}},
+        {"metrics": {"queries": {"a": "1", "b": {"namespace": "N", "name": "m", "dimensions": {"D": "${ref.name}"}}},
+            "expression": "a / b", "baseline": "b", "below": 1, "attempts": 2}},
+        {"job": {"name": "smoke", "buildspec": "b.yml", "retries": 1, "reports": ["j/*.xml"], "env": {"A": "${run.id}"}}},
+        {"ecs": {}, "alarms": {"names": ["a"]}}, {}, {"metrics": {"expression": "x", "below": 1, "above": 0}},
+    ]));
+    let check = prop_oneof![3 => http, 1 => others];
     let strategies = json!([
         "rolling",
         "canary",
@@ -97,13 +106,19 @@ fn environment() -> BoxedStrategy<Value> {
         ("timeout", one_of(json!(["1m", "3h"]))),
         ("task_definition", one_of(json!(["ecs/web.json", "web.json"]))),
     ]);
-    (
-        ecs,
-        prop::option::of(prop::collection::vec(check, 0..3)),
-        one_of(json!(["rollback", "hold"])),
-        any::<bool>(),
-    )
-        .prop_map(move |(mut ecs, checks, on_failure, place)| {
+    let watch = some_of(vec![
+        ("alarms", one_of(json!([["a"], ["a", "b ${ref.name}"]]))),
+        ("metrics", one_of(json!([[], [{"expression": "x", "below": "0.5"}]]))),
+        ("cpu", one_of(json!([1, 100]))),
+        ("target_5xx", one_of(json!([5]))),
+    ]);
+    let watch = (watch, one_of(json!(["1m", "3h"]))).prop_map(|(mut watch, time)| {
+        watch.insert("for".into(), time);
+        watch
+    });
+    let checks = prop::option::of(prop::collection::vec(check, 0..3));
+    (ecs, checks, prop::option::of(watch), one_of(json!(["rollback", "hold"])), any::<bool>())
+        .prop_map(move |(mut ecs, checks, watch, on_failure, place)| {
             ecs.insert("cluster".into(), json!("c"));
             ecs.insert("service".into(), json!("web-${pull_request.number}"));
             ecs.insert("images".into(), json!({ "web": image, "side": "${image.uri}" }));
@@ -119,6 +134,9 @@ fn environment() -> BoxedStrategy<Value> {
             }
             if let Some(checks) = checks {
                 environment["validate"] = json!(checks);
+            }
+            if let Some(watch) = watch {
+                environment["watch"] = json!(watch);
             }
             environment
         })
@@ -178,8 +196,8 @@ fn add_unknown_key(value: &mut Value, key: &str, place: &mut usize) -> bool {
         Value::Object(map) => {
             let names_jobs = ["build", "test"].contains(&key);
             let is_open = names_jobs
-                || ["env", "secrets", "variables", "matrix", "images", "json"].contains(&key)
-                || key == "header";
+                || ["env", "secrets", "variables", "matrix", "images"].contains(&key)
+                || ["header", "json", "queries", "dimensions"].contains(&key);
             if !is_open && *place == 0 {
                 map.insert("colour".into(), json!("red"));
                 return true;
@@ -241,6 +259,13 @@ fn the_schema_has_the_limits_of_the_parser() {
         ("/$defs/http/properties/attempts/default", limits::DEFAULT_ATTEMPTS.into()),
         ("/$defs/http/properties/need/default", limits::DEFAULT_NEED.into()),
         ("/$defs/http/properties/status/default", limits::DEFAULT_STATUS.into()),
+        ("/$defs/queries/maxProperties", limits::MAX_QUERIES),
+        ("/$defs/query/properties/dimensions/maxProperties", limits::MAX_DIMENSIONS),
+        ("/$defs/query/properties/name/maxLength", limits::MAX_METRIC_NAME_BYTES),
+        ("/$defs/watch/properties/metrics/maxItems", limits::MAX_MEASURES),
+        ("/$defs/ecs_check/properties/healthy/maximum", limits::MAX_HEALTHY.into()),
+        ("/$defs/alarms/maxItems", limits::MAX_ALARMS),
+        ("/$defs/alarms/items/maxLength", limits::MAX_ALARM_BYTES),
         ("/$defs/expectations/maxProperties", limits::MAX_EXPECTATIONS),
         ("/$defs/expectations/additionalProperties/maxLength", limits::MAX_BODY_BYTES),
         ("/$defs/latency/properties/percentile/default", limits::DEFAULT_PERCENTILE.into()),

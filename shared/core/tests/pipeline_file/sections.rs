@@ -24,8 +24,8 @@ fn an_output_is_declared_by_its_job() {
        |                        ^
     hint: add `IMAGE` to `outputs` of the job, and export it in its buildspec
 
-    pushway.yml:44:58: the job `image` does not declare the output `IMAGE`
-    44 |       ecs: { cluster: demo, service: web, images: { web: "${build.image.IMAGE}" } }
+    pushway.yml:45:58: the job `image` does not declare the output `IMAGE`
+    45 |       ecs: { cluster: demo, service: web, images: { web: "${build.image.IMAGE}" } }
        |                                                          ^
     hint: add `IMAGE` to `outputs` of the job, and export it in its buildspec
     "#);
@@ -74,21 +74,26 @@ fn expressions_elsewhere_are_refused() {
 #[test]
 fn two_environments_cannot_share_a_name() {
     insta::assert_snapshot!(problems(&changed("name: production", "name: staging")), @r"
-    pushway.yml:42:11: the environment `staging` is already defined in line 19
-    42 |   - name: staging
+    pushway.yml:43:11: the environment `staging` is already defined in line 19
+    43 |   - name: staging
        |           ^
     hint: give each environment a name of its own
     ");
 }
 
 #[test]
-fn keys_of_later_versions_say_so() {
-    insta::assert_snapshot!(problems(&changed("    on_failure: hold", "    watch: { for: 5m }")), @r"
-    pushway.yml:41:5: `watch` is not supported by this version of Pushway; remove it
-    41 |     watch: { for: 5m }
-       |     ^
-    hint: `validate` checks the environment once, right after the deploy
-    ");
+fn a_watch_has_an_end_and_names_alarms() {
+    insta::assert_snapshot!(problems(&changed("watch: { for: 5m, alarms: [", "watch: { for: 4h, alarms: [\"arn:aws:x\", ")), @r#"
+    pushway.yml:41:19: `for` is `4h`
+    41 |     watch: { for: 4h, alarms: ["arn:aws:x", "web-5xx ${commit.short}"] }
+       |                   ^
+    hint: give between 1m and 3h
+
+    pushway.yml:41:32: `arn:aws:x` is not the name of an alarm
+    41 |     watch: { for: 4h, alarms: ["arn:aws:x", "web-5xx ${commit.short}"] }
+       |                                ^
+    hint: write the name that CloudWatch shows, not the ARN
+    "#);
 }
 
 fn strategy_of(text: &str) -> (Strategy, u32) {
@@ -122,43 +127,43 @@ fn gates_that_can_not_be_meant_are_refused() {
         - { days: weekdays, from: \"9:00\", to: \"25:00\", timezone: Europe/Bonn }\n      \
         - { days: mon, from: \"22:00\", to: \"06:00\" }";
     insta::assert_snapshot!(problems(&changed("    on_failure: hold", gates)), @r#"
-    pushway.yml:41:27: `required` is 0
-    41 |     approval: { required: 0, timeout: 30d }
+    pushway.yml:42:27: `required` is 0
+    42 |     approval: { required: 0, timeout: 30d }
        |                           ^
     hint: give a number from 1 to 10
 
-    pushway.yml:41:39: `timeout` is not a duration: `30d`
-    41 |     approval: { required: 0, timeout: 30d }
+    pushway.yml:42:39: `timeout` is not a duration: `30d`
+    42 |     approval: { required: 0, timeout: 30d }
        |                                       ^
     hint: write whole numbers with their units: 90s, 20m, 2h or 1h30m
 
-    pushway.yml:42:19: `irreversible` must be true or false, but here is a number
-    42 |     irreversible: 1
+    pushway.yml:43:19: `irreversible` must be true or false, but here is a number
+    43 |     irreversible: 1
        |                   ^
     hint: write true or false here
 
-    pushway.yml:44:17: `weekdays` is not a list of days
-    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:45:17: `weekdays` is not a list of days
+    45 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                 ^
     hint: write days of the week and ranges of them: `mon-fri`, or `mon,wed,sat-sun`
 
-    pushway.yml:44:33: `9:00` of `from` is not a time of the day
-    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:45:33: `9:00` of `from` is not a time of the day
+    45 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                                 ^
     hint: write hours and minutes, from 00:00 to 24:00
 
-    pushway.yml:44:45: `25:00` of `to` is not a time of the day
-    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:45:45: `25:00` of `to` is not a time of the day
+    45 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                                             ^
     hint: write hours and minutes, from 00:00 to 24:00
 
-    pushway.yml:44:64: there is no time zone `Europe/Bonn`
-    44 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
+    pushway.yml:45:64: there is no time zone `Europe/Bonn`
+    45 |       - { days: weekdays, from: "9:00", to: "25:00", timezone: Europe/Bonn }
        |                                                                ^
     hint: give its IANA name, such as Europe/Berlin or UTC
 
-    pushway.yml:45:9: the window ends at `06:00`, not after it begins at `22:00`
-    45 |       - { days: mon, from: "22:00", to: "06:00" }
+    pushway.yml:46:9: the window ends at `06:00`, not after it begins at `22:00`
+    46 |       - { days: mon, from: "22:00", to: "06:00" }
        |         ^
     hint: write two windows for one that goes on over midnight: until 24:00, and from 00:00
     "#);
@@ -249,8 +254,8 @@ fn a_strategy_that_could_not_be_followed_is_refused() {
 #[test]
 fn targets_of_later_versions_say_so() {
     insta::assert_snapshot!(problems(&changed("      ecs: { cluster: demo, service: web, images", "      lambda: { function: web, images")), @r#"
-    pushway.yml:44:7: `lambda` is not supported by this version of Pushway; remove it
-    44 |       lambda: { function: web, images: { web: "${build.image.IMAGE}" } }
+    pushway.yml:45:7: `lambda` is not supported by this version of Pushway; remove it
+    45 |       lambda: { function: web, images: { web: "${build.image.IMAGE}" } }
        |       ^
     hint: `ecs` is the only target
     "#);
@@ -416,6 +421,43 @@ fn what_a_check_wants_is_told_where_it_is_wrong() {
     40 |           follow: sometimes
        |                   ^
     hint: write true or false here
+    "#);
+}
+
+#[test]
+fn a_check_is_of_one_kind_and_a_figure_has_one_bound() {
+    let checks = "- { http: { url: \"http://web.internal/\" }, ecs: {} }\n      - metrics: { queries: { A: x }, expression: x, above: \
+                  0.5 }\n      - metrics: { expression: x }\n      - {}\n      - httq: {}";
+    insta::assert_snapshot!(problems(&changed("- http: { url: \"http://web.internal/\" }", checks)), @r#"
+    pushway.yml:47:9: a check is of one kind
+    47 |       - { http: { url: "http://web.internal/" }, ecs: {} }
+       |         ^
+    hint: write one of http, ecs, alarms, metrics, job, and a list entry for each check
+
+    pushway.yml:48:31: `A` is not a name for a query
+    48 |       - metrics: { queries: { A: x }, expression: x, above: 0.5 }
+       |                               ^
+    hint: begin with a lower-case letter and use letters, digits and underscores; pushway… is taken
+
+    pushway.yml:48:61: `above` is not a number to compare with
+    48 |       - metrics: { queries: { A: x }, expression: x, above: 0.5 }
+       |                                                             ^
+    hint: write a whole number, or a fraction in quotes: "0.5"
+
+    pushway.yml:49:18: a figure has one bound
+    49 |       - metrics: { expression: x }
+       |                  ^
+    hint: write either `below: 1` or `above: 1`
+
+    pushway.yml:50:9: a check is of one kind
+    50 |       - {}
+       |         ^
+    hint: write one of http, ecs, alarms, metrics, job, and a list entry for each check
+
+    pushway.yml:51:9: unknown key `httq` in a check
+    51 |       - httq: {}
+       |         ^
+    hint: did you mean `http`?
     "#);
 }
 

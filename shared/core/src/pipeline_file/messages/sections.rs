@@ -7,9 +7,6 @@ use crate::pipeline_file::problem::printable;
 pub(in crate::pipeline_file) type Later = &'static [(&'static str, &'static str)];
 
 /// See [`Later`].
-pub(in crate::pipeline_file) const LATER_ENVIRONMENT: Later =
-    &[("watch", "`validate` checks the environment once, right after the deploy")];
-/// See [`Later`].
 pub(in crate::pipeline_file) const LATER_TARGET: Later = &[
     ("lambda", "`ecs` is the only target"),
     ("kubernetes", "`ecs` is the only target"),
@@ -236,5 +233,44 @@ pub(in crate::pipeline_file) fn version_in_one_place() -> Words {
     Words::new(
         "`version` names no place, or two",
         "say where an answer shows its version: {header: x-version, equals: …} or {json: /version, equals: …}",
+    )
+}
+
+pub(in crate::pipeline_file) fn bad_alarm_name(found: &str) -> Words {
+    Words::new(
+        format!("{} is not the name of an alarm", quoted(found)),
+        "write the name that CloudWatch shows, not the ARN",
+    )
+}
+
+pub(in crate::pipeline_file) fn one_kind_of_check(kinds: &[&str]) -> Words {
+    Words::new(
+        "a check is of one kind",
+        format!("write one of {}, and a list entry for each check", kinds.join(", ")),
+    )
+}
+
+pub(in crate::pipeline_file) fn one_bound() -> Words {
+    Words::new("a figure has one bound", "write either `below: 1` or `above: 1`")
+}
+
+pub(in crate::pipeline_file) fn not_a_number(key: &str) -> Words {
+    Words::new(
+        format!("{} is not a number to compare with", quoted(key)),
+        "write a whole number, or a fraction in quotes: \"0.5\"",
+    )
+}
+
+pub(in crate::pipeline_file) fn bad_query_name(found: &str) -> Words {
+    Words::new(
+        format!("{} is not a name for a query", quoted(found)),
+        "begin with a lower-case letter and use letters, digits and underscores; pushway… is taken",
+    )
+}
+
+pub(in crate::pipeline_file) fn too_many_check_jobs(count: usize, max: usize) -> Words {
+    Words::new(
+        format!("{count} checks are jobs, and at most {max} are allowed"),
+        "let one job run several kinds of tests",
     )
 }

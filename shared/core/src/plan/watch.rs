@@ -1,0 +1,27 @@
+//! What is watched after the checks, as the plan keeps it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Measure;
+
+/// A watch over an environment. That tasks of the new version go on is always part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchPlan {
+    /// For how long, in seconds.
+    pub for_seconds: u32,
+    /// Names of alarms of `CloudWatch` that must not ring.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
+    /// Figures made of metrics that must be as they must be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Measure>,
+    /// The most of its reserved CPU that the service may use, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u8>,
+    /// The most of its reserved memory that the service may use, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u8>,
+    /// The share of errors 5xx among the targets' answers that is too much, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_5xx: Option<u8>,
+}
