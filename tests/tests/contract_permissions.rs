@@ -438,7 +438,7 @@ fn a41_the_target_accounts_role_trusts_one_installation_and_grants_what_a_deploy
         assert_eq!(condition["StringLike"]["sts:SourceIdentity"]["Ref"], "Pipelines");
         match texts(&statement["Action"])[..] {
             ["sts:AssumeRole"] => {
-                assert_eq!(condition["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId")
+                assert_eq!(condition["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId");
             }
             ["sts:SetSourceIdentity"] => {}
             ref other => panic!("it trusts anyone with {other:?}"),

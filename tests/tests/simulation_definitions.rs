@@ -31,7 +31,8 @@ fn play(story: &mut Story, definition: &str, behaviour: Behaviour) -> Run {
 }
 
 fn registered(story: &Story, run: &Run) -> Value {
-    let revision = &run.environments[0].rollout.as_ref().unwrap().task_definition;
+    let rollout = run.environments[0].rollout.as_ref().expect("it was prepared");
+    let revision = &rollout.task_definition;
     story.world().registered(revision).unwrap_or_else(|| panic!("{revision} is a copy")).1
 }
 

@@ -29,7 +29,12 @@ fn cause(run: &Run) -> String {
 }
 
 fn position(story: &Story, run: &Run, wanted: fn(&Fact) -> bool) -> usize {
-    story.world().stored_journal(run.id).iter().position(|entry| wanted(&entry.fact)).unwrap()
+    story
+        .world()
+        .stored_journal(run.id)
+        .iter()
+        .position(|entry| wanted(&entry.fact))
+        .expect("it is in the journal")
 }
 
 #[test]
