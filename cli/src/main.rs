@@ -12,6 +12,7 @@ mod disconnect;
 mod docs;
 mod environment;
 mod explain;
+mod facts;
 mod hook;
 mod init;
 mod installation;

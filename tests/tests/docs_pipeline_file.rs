@@ -84,13 +84,26 @@ fn durations(range: RangeInclusive<u32>) -> String {
     format!("{} to {}", duration(*range.start()), duration(*range.end()))
 }
 
+fn at_most(count: usize) -> String {
+    format!("at most {count}")
+}
+
+fn default(value: &dyn std::fmt::Display) -> String {
+    format!("| `{value}` |")
+}
+
+/// Each figure stands in the row of its key.
+fn documents(figures: &[(&str, &str, String)]) {
+    let tables = documented(&page());
+    for (title, key, figure) in figures {
+        let row = &tables[*title][*key];
+        assert!(row.contains(figure), "{title}, {key}: {figure:?} is not in {row}");
+    }
+}
+
 #[test]
-fn figures_are_those_of_the_code() {
-    let page = page();
-    let tables = documented(&page);
-    let at_most = |count: usize| format!("at most {count}");
-    let default = |value: &dyn std::fmt::Display| format!("| `{value}` |");
-    for (title, key, figure) in [
+fn figures_of_jobs_and_deploys_are_those_of_the_code() {
+    documents(&[
         ("a pipeline file", "variables", at_most(limits::MAX_VARIABLES)),
         ("a pipeline file", "variables", at_most(limits::MAX_VALUE_BYTES)),
         ("a pipeline file", "build", at_most(limits::MAX_JOBS)),
@@ -121,6 +134,12 @@ fn figures_are_those_of_the_code() {
         ("`linear`", "step", default(&limits::DEFAULT_STEP_PERCENT)),
         ("`linear`", "step", "3 to 100".into()),
         ("`linear`", "every", default(&duration(u32::from(limits::DEFAULT_EVERY_MINUTES) * 60))),
+    ]);
+}
+
+#[test]
+fn figures_of_checks_are_those_of_the_code() {
+    documents(&[
         ("`http`", "url", at_most(limits::MAX_URL_BYTES)),
         ("`http`", "body_contains", at_most(limits::MAX_BODY_BYTES)),
         ("`alarms`", "names", at_most(limits::MAX_ALARMS)),
@@ -146,10 +165,7 @@ fn figures_are_those_of_the_code() {
         ("`http`", "interval", default(&duration(limits::DEFAULT_PROBE_SECONDS.into()))),
         ("`http`", "timeout", durations(limits::PROBE_SECONDS)),
         ("`http`", "timeout", default(&duration(limits::DEFAULT_PROBE_SECONDS.into()))),
-    ] {
-        let row = &tables[title][key];
-        assert!(row.contains(&figure), "{title}, {key}: {figure:?} is not in {row}");
-    }
+    ]);
 }
 
 #[test]

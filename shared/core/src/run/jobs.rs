@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::transition::{IllegalTransition, contradicts, too_early};
 use super::{EnvironmentState, Run, Status};
-use crate::fact::{JobEnd, JobId, JobStage};
-use crate::ids::{EnvironmentName, PipelineName};
+use crate::fact::{Fact, JobEnd, JobId, JobStage};
+use crate::ids::EnvironmentName;
 
 /// A job's place in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,14 +50,21 @@ impl Run {
         }
     }
 
-    pub(super) fn fold_planned(
-        &mut self,
-        pipeline: &PipelineName,
-        plan_digest: &str,
-        jobs: &[JobId],
-        environments: &[EnvironmentName],
-        approvals: &[EnvironmentName],
-    ) -> Result<(), IllegalTransition> {
+    pub(super) fn fold_planned(&mut self, fact: &Fact) -> Result<(), IllegalTransition> {
+        let Fact::Planned {
+            pipeline,
+            plan_digest,
+            jobs,
+            environments,
+            approvals,
+            place,
+            rule,
+            findings,
+            watched,
+        } = fact
+        else {
+            return Ok(());
+        };
         if let Some(pinned) = &self.plan_digest {
             return if pinned == plan_digest {
                 Ok(())
@@ -67,12 +74,18 @@ impl Run {
         }
         self.before_plan("planned")?;
         self.pipeline = Some(pipeline.clone());
-        self.plan_digest = Some(plan_digest.to_owned());
+        self.plan_digest = Some(plan_digest.clone());
         let waiting =
             |job: &JobId| JobState { job: job.clone(), attempt: 0, build: None, started_at: None, end: None };
         self.jobs = jobs.iter().map(waiting).collect();
-        let state = |name: &EnvironmentName| EnvironmentState::new(name.clone(), approvals.contains(name));
+        let state = |name: &EnvironmentName| {
+            let mut state = EnvironmentState::new(name.clone(), approvals.contains(name));
+            state.watch = watched.contains(name).then(Default::default);
+            state
+        };
         self.environments = environments.iter().map(state).collect();
+        (self.place, self.started_by) = (*place, rule.clone());
+        self.findings.clone_from(findings);
         Ok(())
     }
 

@@ -236,27 +236,7 @@ impl Run {
                 self.cause.get_or_insert_with(|| cause.clone());
                 self.status = Status::Rejected;
             }),
-            Fact::Planned {
-                pipeline,
-                plan_digest,
-                jobs,
-                environments,
-                approvals,
-                place,
-                rule,
-                findings,
-                watched,
-            } => {
-                self.fold_planned(pipeline, plan_digest, jobs, environments, approvals)?;
-                for state in self.environments.iter_mut().filter(|state| watched.contains(&state.name)) {
-                    state.watch.get_or_insert_default();
-                }
-                if self.place.is_none() {
-                    (self.place, self.started_by) = (*place, rule.clone());
-                    self.findings.clone_from(findings);
-                }
-                Ok(())
-            }
+            Fact::Planned { .. } => self.fold_planned(fact),
             Fact::Queued { behind } => {
                 self.queued_behind = Some(*behind);
                 Ok(())
@@ -270,13 +250,6 @@ impl Run {
             }
             Fact::Finished { status } => self.fold_finished(*status),
             Fact::Superseded { environment, by } => self.fold_superseded(environment, *by),
-            Fact::Approved { environment, .. } if self.superseded_by.is_some() => {
-                let by = self.superseded_by.map(|by| by.to_string()).unwrap_or_default();
-                Err(contradicts(
-                    "approved",
-                    format!("run {by} of a newer push asks for {environment} by now"),
-                ))
-            }
             Fact::ApprovalAsked { environment, .. }
             | Fact::Approved { environment, .. }
             | Fact::ApprovalRefused { environment, .. }
@@ -369,6 +342,9 @@ impl Run {
     }
 
     fn fold_environment(&mut self, name: &EnvironmentName, fact: &Fact) -> Result<(), IllegalTransition> {
+        if let (Fact::Approved { .. }, Some(by)) = (fact, self.superseded_by) {
+            return Err(contradicts("approved", format!("run {by} of a newer push asks for {name} by now")));
+        }
         let jobs_green = self.plan_digest.is_some() && self.jobs.iter().all(JobState::has_succeeded);
         let position = self.environments.iter().position(|state| state.name == *name);
         let position =
