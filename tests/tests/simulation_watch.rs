@@ -66,6 +66,17 @@ fn a_watch_that_sees_nothing_ends_well_and_only_then_the_run_has_succeeded() {
 }
 
 #[test]
+fn a_workflow_that_is_lost_in_the_watch_proves_nothing_and_people_are_called() {
+    let (mut story, id, _) = watched("");
+    story.sim.kill_executions();
+    story.sim.run();
+    let run = story.run(id);
+    assert_eq!(run.status, Status::RollbackFailed, "{:?}", run.cause);
+    let record = &story.world().environment_records()[0];
+    assert!(record.is_held_by(id) && record.current.is_none());
+}
+
+#[test]
 fn a_version_that_turns_sick_while_it_is_watched_is_rolled_back_and_the_run_says_when() {
     let (mut story, id, _) = watched("");
     story.sim.run_for(SignedDuration::from_mins(3));
