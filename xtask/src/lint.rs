@@ -28,7 +28,7 @@ pub(crate) async fn main() -> anyhow::Result<ExitCode> {
     say("templates");
     tools::install(engine.layout(), &say).await?;
     let bin = engine.layout().venv_bin();
-    for template in ["template.yaml", "examples/hello-ecs/infrastructure.yaml"] {
+    for template in ["template.yaml", "target-account.yaml", "examples/hello-ecs/infrastructure.yaml"] {
         run(&mut command(&root, bin.join("cfn-lint"), &["--regions", "us-east-1", "--", template]))?;
     }
     let mut validate = command(&root, bin.join("sam"), &["validate", "--lint", "--region", "us-east-1"]);
