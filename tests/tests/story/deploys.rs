@@ -21,7 +21,7 @@ pub(crate) fn story(repository: &Repository) {
     people_go_back_and_freezes_hold_back_what_is_new(repository, &service, &approved);
     who_deploys_by_hand_in_between_is_noticed(repository, &service);
     an_image_that_does_not_exist_is_rolled_back_at_once(repository, &service);
-    a_deploy_that_never_settles_ends_at_its_deadline(repository, &service);
+    what_keeps_exiting_is_not_waited_for_though_no_breaker_watches(repository, &service);
     two_pipelines_take_turns_at_one_service(repository, &service);
 }
 
@@ -120,22 +120,20 @@ fn an_image_that_does_not_exist_is_rolled_back_at_once(repository: &Repository, 
     repository.edit("buildspec.yml", absent, real);
 }
 
-fn a_deploy_that_never_settles_ends_at_its_deadline(repository: &Repository, service: &Service) {
-    // No breaker, and no two ends alike: nothing but its time can end it.
+fn what_keeps_exiting_is_not_waited_for_though_no_breaker_watches(
+    repository: &Repository,
+    service: &Service,
+) {
     service.set_breaker(false);
-    let (serves, wanders) = (
-        "Some(\"serve\") => port().and_then(serve),",
-        "Some(\"serve\") => std::process::exit(std::process::id().try_into().unwrap_or(1) * 7 % 97 + std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| (since.as_millis() % 89) as i32) + 1),",
-    );
-    repository.edit("src/main.rs", serves, wanders);
-    repository.edit("pushway.yml", "timeout: 10m\n    validate", "timeout: 1m\n    validate");
+    let (serves, exits) = ("CMD [\"serve\"]", "CMD [\"server\"]");
+    repository.edit("Dockerfile", serves, exits);
     let run = ended(&begin(repository, "1.9.0"));
     assert_eq!(run["status"], "rolled_back", "{run:#}");
-    contains(&run["environments"][0]["deploy"]["failure"]["kind"], "deadline_reached");
-    contains(&run["cause"]["summary"], "exited with code");
+    contains(&run["environments"][0]["deploy"]["failure"]["kind"], "keeps_exiting");
+    contains(&run["cause"]["summary"], "exited with code 2");
+    assert_eq!(run["environments"][0]["rollback"]["outcome"]["by"], "pushway", "{run:#}");
     service.serves("1.7.0");
-    repository.edit("src/main.rs", wanders, serves);
-    repository.edit("pushway.yml", "timeout: 1m\n    validate", "timeout: 10m\n    validate");
+    repository.edit("Dockerfile", exits, serves);
     service.set_breaker(true);
 }
 
