@@ -11,11 +11,8 @@ use pushway_core::wait::{SWEEP_PATIENCE, Subject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::reply::{Problem, Reply, body, caller};
+use crate::reply::{MAX_REASON, Problem, Reply, body, caller, words};
 use crate::runs::find;
-
-/// Longest comment or reason, in characters.
-const MAX_WORDS: usize = 500;
 
 /// What someone consents to.
 #[derive(Deserialize)]
@@ -71,10 +68,12 @@ where
 {
     let Yes { digest, comment } = body(request)?;
     let (run, environment) = asked(ports, id, name).await?;
-    let comment = comment.map(|comment| bounded(comment.trim(), MAX_WORDS)).filter(|text| !text.is_empty());
+    let comment = comment.map(|comment| bounded(comment.trim(), MAX_REASON)).filter(|text| !text.is_empty());
     let consent = Consent { by: caller(request), comment };
-    tracing::info!(run_id = %run.id, environment = %environment, by = consent.by, "approved");
-    answer(settle::approve(ports, run.id, &environment, &digest, consent).await?, &environment)
+    let by = consent.by.clone();
+    let reply = answer(settle::approve(ports, run.id, &environment, &digest, consent).await?, &environment)?;
+    tracing::info!(run_id = %run.id, environment = %environment, by, "approved");
+    Ok(reply)
 }
 
 /// `POST /v1/runs/{id}/environments/{name}/reject`.
@@ -88,16 +87,13 @@ where
     P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
     let No { reason } = body(request)?;
-    let reason = bounded(reason.trim(), MAX_WORDS);
-    if reason.is_empty() {
-        return Err(Problem::BadRequest(
-            "say why: the reason is what the author of the push will read".into(),
-        ));
-    }
+    let reason = words(&reason)?;
     let (run, environment) = asked(ports, id, name).await?;
-    let refusal = Refusal { by: Some(caller(request)), reason };
-    tracing::info!(run_id = %run.id, environment = %environment, by = refusal.by, "rejected");
-    answer(settle::reject(ports, run.id, &environment, refusal).await?, &environment)
+    let by = caller(request);
+    let refusal = Refusal { by: Some(by.clone()), reason };
+    let reply = answer(settle::reject(ports, run.id, &environment, refusal).await?, &environment)?;
+    tracing::info!(run_id = %run.id, environment = %environment, by, "rejected");
+    Ok(reply)
 }
 
 /// The run and its environment that people are asked about.

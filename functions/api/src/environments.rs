@@ -3,7 +3,6 @@
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use pushway_core::delivery::made_id;
 use pushway_core::environment::{EnvironmentRecord, Freeze};
-use pushway_core::fact::bounded;
 use pushway_core::ids::{EnvironmentName, PipelineName, RunId};
 use pushway_core::intake::take_rollback;
 use pushway_core::ports::{Clock, Deliveries, Environments, Random, ReadRuns, StartExecutions};
@@ -12,11 +11,8 @@ use pushway_core::source::Trigger;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::reply::{Problem, Reply, body, caller, key, parsed};
+use crate::reply::{Problem, Reply, body, caller, key, parsed, words};
 use crate::start::answer;
-
-/// Longest reason, in characters.
-const MAX_REASON: usize = 500;
 
 /// Why deploys must wait.
 #[derive(Deserialize)]
@@ -50,8 +46,9 @@ pub(crate) async fn freeze<P: Environments + Clock>(
     let (pipeline, name): (PipelineName, EnvironmentName) = (parsed(pipeline)?, parsed(name)?);
     let Stop { reason } = body(request)?;
     let freeze = Freeze { by: caller(request), reason: words(&reason)?, since: ports.now() };
+    let freeze = settle::freeze(ports, &pipeline, &name, freeze).await?;
     tracing::info!(pipeline = %pipeline, environment = %name, by = freeze.by, "environment frozen");
-    Ok(Reply::ok(json!({ "freeze": settle::freeze(ports, &pipeline, &name, freeze).await? })))
+    Ok(Reply::ok(json!({ "freeze": freeze })))
 }
 
 /// `POST /v1/environments/{pipeline}/{name}/unfreeze`.
@@ -96,12 +93,4 @@ async fn known<P: Environments>(ports: &P, pipeline: &str, name: &str) -> Result
     let (Ok(pipeline), Ok(name)) = (pipeline.parse(), name.parse()) else { return Err(absent()) };
     let record = ports.environment(&pipeline, &name).await?;
     if record.version == 0 { Err(absent()) } else { Ok(record) }
-}
-
-fn words(reason: &str) -> Result<String, Problem> {
-    let reason = bounded(reason.trim(), MAX_REASON);
-    if reason.is_empty() {
-        return Err(Problem::BadRequest("say why: others will read the reason".into()));
-    }
-    Ok(reason)
 }

@@ -4,6 +4,7 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use pushway_core::fact::bounded;
 use pushway_core::ports::Fault;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -100,6 +101,18 @@ pub(crate) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Re
     }
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| bad(&error))?;
     serde_json::from_slice(&bytes).map_err(|error| bad(&error))
+}
+
+/// Longest reason or comment that is kept, in characters.
+pub(crate) const MAX_REASON: usize = 500;
+
+/// A reason, which must say something.
+pub(crate) fn words(reason: &str) -> Result<String, Problem> {
+    let reason = bounded(reason.trim(), MAX_REASON);
+    if reason.is_empty() {
+        return Err(Problem::BadRequest("say why: others will read the reason".into()));
+    }
+    Ok(reason)
 }
 
 /// What makes asking again the same wish: the client's own key, else this very request.
