@@ -32,6 +32,8 @@ use crate::{
     relay,
 };
 
+/// The emulator, as it is run here.
+const EMULATOR: &str = include_str!("../emulator.py");
 /// The emulator answers after less than a second on an idle machine.
 const LONGEST_START: Duration = Duration::from_secs(30);
 /// More events than a demo makes; beyond it the build worker waits, and nothing is dropped.
@@ -149,9 +151,10 @@ impl Supervisor {
         std::fs::create_dir_all(&scratch).with_context(|| format!("create {}", scratch.display()))?;
         let log = self.layout.logs().join("emulator.log");
         let _absent = std::fs::remove_file(&log);
-        // The script, not `python -m`: it is what the package documents, and what a user sees in `ps`.
-        let mut command = bound_command(&self.layout, &self.layout.venv_bin().join("ministack"), &log)?;
-        command.current_dir(&scratch).envs(self.emulator_env(port, endpoints, &emulator));
+        let program = self.layout.root().join("emulator.py");
+        std::fs::write(&program, EMULATOR).with_context(|| format!("write {}", program.display()))?;
+        let mut command = bound_command(&self.layout, &self.layout.venv_bin().join("python"), &log)?;
+        command.arg(&program).current_dir(&scratch).envs(self.emulator_env(port, endpoints, &emulator));
         let others = options.endpoints.iter();
         command.envs(others.map(|(service, url)| (format!("AWS_ENDPOINT_URL_{service}"), url)));
         let child = self.spawner.spawn(command).await?;

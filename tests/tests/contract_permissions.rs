@@ -165,6 +165,8 @@ const ANY_RESOURCE: &[&str] = &[
     "dynamodb:ListStreams",
     "ecr:DescribeRepositories",
     "ecr:GetAuthorizationToken",
+    // The laptop engine knows no resource for it.
+    "ecs:DescribeClusters",
     "ecs:DescribeTaskDefinition",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",

@@ -73,6 +73,12 @@ pub fn turned_sick(
     Some(Cause::new(environment_stage(environment), summary, advice).with_evidence(evidence))
 }
 
+/// That no task of the service runs, with how one of the new revision ended, where one has.
+pub fn nothing_runs(stopped: Option<&TaskView>) -> String {
+    let why = stopped.map_or_else(String::new, |task| format!("; {}", stopped_tasks(&[task])));
+    format!("no task of the service runs{why}")
+}
+
 /// Tasks that have stopped, with what their containers said, at most five.
 pub fn stopped_tasks(stopped: &[&TaskView]) -> String {
     let container = |container: &ContainerView| {

@@ -355,7 +355,8 @@ pub fn check_digests(
 ) -> Result<u32, String> {
     let running: Vec<&TaskView> = tasks.iter().filter(|task| task.is_running && !task.is_stopped).collect();
     if running.is_empty() {
-        return Err("no task of the service runs".into());
+        let stopped = tasks.iter().find(|task| task.is_stopped && task.task_definition == task_definition);
+        return Err(messages::nothing_runs(stopped));
     }
     for task in &running {
         if task.task_definition != task_definition {

@@ -5,14 +5,23 @@
 //! `cargo xtask test` builds the programs that it uses.
 
 mod deploys;
+mod failures;
+mod kills;
+mod service;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use pushway_tests::repository::root;
 use serde_json::Value;
+
+use service::Service;
+
+/// Longer than the sweep needs to find out, which wakes each minute.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 #[test]
 fn pushes_become_verified_deployments_or_honest_failures() {
@@ -69,10 +78,10 @@ fn pushes_become_verified_deployments_or_honest_failures() {
     contains(&run["cause"]["summary"], "give the image by digest");
     repository.edit("buildspec.yml", "IMAGE=web:latest", "IMAGE=$(sh ci/push-image.sh)");
 
-    // A service that is not there: nothing is touched.
+    // A service that is not there: nothing is built for it.
     repository.edit("pushway.yml", "service: web", "service: wep");
     let run = repository.push("a service that does not exist");
-    assert_eq!(run["status"], "failed", "{run:#}");
+    assert_eq!(run["status"], "rejected", "{run:#}");
     contains(&run["cause"]["summary"], "has no active service \"wep\"");
     repository.edit("pushway.yml", "service: wep", "service: web");
 
@@ -85,9 +94,13 @@ fn pushes_become_verified_deployments_or_honest_failures() {
     // And after all that a good push is as good as ever, and nobody has left a lock behind.
     let run = repository.push("a good version");
     assert_eq!(run["status"], "succeeded", "{run:#}");
+    assert!(!run["findings"].to_string().contains("could not be looked at"), "{run:#}");
     assert!(listed().len() > before.len());
 
-    deploys::story(&repository);
+    let service = Service::of_the_demo();
+    deploys::story(&repository, &service);
+    failures::story(&repository, &service);
+    kills::story(&repository, &service);
 }
 
 /// The installation that the demo has left running; taken down in the end, whatever happens.
@@ -217,6 +230,25 @@ fn ended(run: &str) -> Value {
     let shown = shown(run);
     assert_eq!(shown["over"], true, "run {run} does not end: {shown:#}");
     shown
+}
+
+/// Pushes a version; gives the run's id.
+fn begin(repository: &Repository, version: &str) -> String {
+    std::fs::write(repository.folder.join("VERSION"), format!("{version}\n")).expect("write");
+    repository.begin(&format!("version {version}"))
+}
+
+/// Looks at a run until there is something to see.
+fn until(run: &str, seen: impl Fn(&Value) -> bool) {
+    let begun = Instant::now();
+    loop {
+        let shown = shown(run);
+        if seen(&shown) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE && shown["over"] != true, "it never came: {shown:#}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
 }
 
 /// A run as it is.

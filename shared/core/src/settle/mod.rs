@@ -116,8 +116,7 @@ pub async fn try_record<P: Runs + Clock>(
 }
 
 /// What a function that a state waits on returns: a failure that trying again can't mend is told to the
-/// waiting state itself. Whether an error of the function would reach it is left to nobody: AWS says yes,
-/// emulators wait for the heartbeat.
+/// waiting state itself. It is the run's failure, not the function's: no alarm on errors rings for it.
 pub async fn or_tell<P: Callbacks>(
     ports: &P,
     token: &TaskToken,

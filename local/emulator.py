@@ -1,0 +1,42 @@
+"""Runs the emulator, with one thing as AWS does it.
+
+A state that waits for a task token fails at once when the function that it invoked fails, so that `Retry` and `Catch`
+see it. The emulator drops that error and waits for an answer that nobody will give, until the state's timeout.
+"""
+
+import contextvars
+
+from ministack import app
+from ministack.services import stepfunctions
+
+_invoke_with_callback = stepfunctions._invoke_with_callback
+_call_lambda = stepfunctions._call_lambda
+_token = contextvars.ContextVar("token", default=None)
+
+
+def invoke_with_callback(resource, input_data, token, state_def):
+    """Notes for `call_lambda` whose state it works for."""
+    noted = _token.set(token)
+    try:
+        return _invoke_with_callback(resource, input_data, token, state_def)
+    finally:
+        _token.reset(noted)
+
+
+def call_lambda(func_ref, event):
+    """Answers the state's token with the function's error, if it has no answer yet."""
+    try:
+        return _call_lambda(func_ref, event)
+    except stepfunctions._ExecutionError as error:
+        token = _token.get()
+        waiting = stepfunctions._task_tokens.get(token, {}) if token else {}
+        if waiting and not waiting["event"].is_set():
+            stepfunctions._send_task_failure(
+                {"taskToken": token, "error": error.error, "cause": error.cause}
+            )
+        raise
+
+
+stepfunctions._invoke_with_callback = invoke_with_callback
+stepfunctions._call_lambda = call_lambda
+app.main()
