@@ -15,8 +15,7 @@ use pushway_core::ids::EnvironmentName;
 use pushway_core::messages;
 use pushway_core::pipeline_file::{DIRECTORY, parse};
 use pushway_core::plan::EnvironmentPlan;
-use pushway_core::ports::ReadTargets as _;
-use pushway_core::preflight::{Finding, Level, preflight};
+use pushway_core::preflight::{self, Finding, Level};
 use serde::Serialize;
 
 use crate::output;
@@ -52,8 +51,8 @@ pub(crate) async fn main(as_json: bool, args: &Args) -> anyhow::Result<ExitCode>
     let ports = Account::from_environment().await.ports("none");
     let mut findings = Vec::new();
     for one in &planned {
-        match ports.target(&one.service()).await {
-            Ok(view) => findings.extend(preflight(one, &view)),
+        match preflight::look(&ports, one).await {
+            Ok(found) => findings.extend(found),
             Err(fault) => findings.push(Finding {
                 level: Level::Warning,
                 environment: one.name.clone(),

@@ -51,6 +51,18 @@ const PORTS: &[(&str, &[&str])] = &[
     ("ListHooks", &["dynamodb:GetItem", "dynamodb:Query"]),
     ("Notices", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     (
+        "MoveSchedules",
+        &[
+            "events:ListTargetsByRule",
+            "events:PutTargets",
+            "iam:PassRole",
+            "scheduler:GetSchedule",
+            "scheduler:UpdateSchedule",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
+        ],
+    ),
+    (
         "MoveServices",
         &[
             "ecs:DescribeServices",
@@ -78,6 +90,17 @@ const PORTS: &[(&str, &[&str])] = &[
     ("ReadLogs", &["logs:GetLogEvents"]),
     ("ReadMetrics", &["cloudwatch:GetMetricData"]),
     ("ReadRuns", &["dynamodb:GetItem"]),
+    // Of what a rule or schedule starts, the images and roles are told, too.
+    (
+        "ReadSchedules",
+        &[
+            "ecs:DescribeTaskDefinition",
+            "events:ListTargetsByRule",
+            "scheduler:GetSchedule",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
+        ],
+    ),
     (
         "ReadServices",
         &[
@@ -101,6 +124,9 @@ const PORTS: &[(&str, &[&str])] = &[
             "ecs:DescribeTaskDefinition",
             "elasticloadbalancing:DescribeTargetGroupAttributes",
             "elasticloadbalancing:DescribeTargetGroups",
+            "events:DescribeRule",
+            "events:ListTargetsByRule",
+            "scheduler:GetSchedule",
             "sts:AssumeRole",
             "sts:SetSourceIdentity",
         ],
@@ -128,7 +154,9 @@ const PORTS: &[(&str, &[&str])] = &[
             "ecs:ListTasks",
             "ecs:RunTask",
             "ecs:StopTask",
+            "events:ListTargetsByRule",
             "iam:PassRole",
+            "scheduler:GetSchedule",
             "sts:AssumeRole",
             "sts:SetSourceIdentity",
         ],
@@ -144,8 +172,37 @@ const PORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Ports that act where a deploy's target lies.
-const TARGET_PORTS: &[&str] =
-    &["CreateServices", "MoveServices", "ReadServices", "ReadTargets", "ReadTasks", "RunTasks"];
+const TARGET_PORTS: &[&str] = &[
+    "CreateServices",
+    "MoveSchedules",
+    "MoveServices",
+    "ReadSchedules",
+    "ReadServices",
+    "ReadTargets",
+    "ReadTasks",
+    "RunTasks",
+];
+
+/// To whom roles are passed, and which.
+const PASSED: &[(&[&str], &str)] = &[
+    (&["ecs-tasks.amazonaws.com"], "TaskRoleArns"),
+    (&["events.amazonaws.com", "scheduler.amazonaws.com"], "ScheduleRoleArns"),
+];
+
+/// A statement that passes roles does so under one condition, and by name.
+fn check_passing(id: &str, statement: &Value) {
+    let service = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
+    let parameter = statement["Resource"]["Ref"].as_str().unwrap_or_default();
+    assert!(PASSED.contains(&(&texts(service)[..], parameter)), "{id} passes {parameter} to {service}");
+    assert_eq!(texts(&statement["Action"]), ["iam:PassRole"], "{id} passes roles under one condition");
+}
+
+/// What a rule is given as a target stays an ECS task.
+fn check_putting(id: &str, statement: &Value) {
+    let only = statement["Condition"]["ForAllValues:ArnLike"]["events:TargetArn"]["Fn::Sub"].as_str();
+    assert!(only.is_some_and(|arn| arn.contains(":ecs:") && arn.contains(":cluster/")), "{id}: {only:?}");
+    assert_eq!(texts(&statement["Action"]), ["events:PutTargets"], "{id}");
+}
 
 /// What every function may: its log and its traces.
 const BASICS: &[&str] =
@@ -303,30 +360,35 @@ fn a40_no_action_is_a_pattern_and_few_take_any_resource() {
 }
 
 #[test]
-fn a40_roles_are_passed_to_tasks_only_and_by_name() {
+fn a40_roles_are_passed_to_tasks_and_what_starts_them_only_and_by_name() {
     let template = template();
-    let mut passing = 0;
+    let (mut passing, mut putting) = (0, 0);
     for (id, role) in roles(&template) {
         for statement in statements(&template, role) {
             if texts(&statement["Action"]).contains(&"iam:PassRole") {
                 passing += 1;
-                let service = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
-                assert_eq!(texts(service), ["ecs-tasks.amazonaws.com"], "{id}");
-                assert_eq!(
-                    texts(&statement["Action"]),
-                    ["iam:PassRole"],
-                    "{id} passes roles under one condition"
-                );
-                assert_eq!(statement["Resource"]["Ref"], "TaskRoleArns", "{id}");
+                check_passing(id, statement);
+            }
+            if texts(&statement["Action"]).contains(&"events:PutTargets") {
+                putting += 1;
+                check_putting(id, statement);
             }
         }
     }
-    assert_eq!(passing, 2, "deploy and rollback");
-    let default = template["Parameters"]["TaskRoleArns"]["Default"].as_str().unwrap();
-    for arn in default.split(',') {
-        let (_, name) = arn.split_once(":role/").unwrap_or_else(|| panic!("{arn} is no role's"));
-        assert!(name.contains("Task") || name.contains("Execution"), "{arn} is any role's");
+    assert_eq!((passing, putting), (4, 2), "deploy and rollback");
+    for (parameter, words) in [
+        ("TaskRoleArns", &["Task", "Execution"][..]),
+        ("ScheduleRoleArns", &["EventsRole", "SchedulerRole", "Amazon_EventBridge"]),
+    ] {
+        let default = template["Parameters"][parameter]["Default"].as_str().unwrap();
+        for arn in default.split(',') {
+            let (_, name) = arn.split_once(":role/").unwrap_or_else(|| panic!("{arn} is no role's"));
+            assert!(words.iter().any(|word| name.contains(word)), "{arn} is any role's");
+        }
     }
+    // The sweep's own schedule must not be one that a deploy can write.
+    let id = "ScheduleRole";
+    assert!(roles(&template).contains_key(id) && !id.contains("SchedulerRole"));
 }
 
 #[test]
@@ -458,9 +520,10 @@ fn a41_the_target_accounts_role_trusts_one_installation_and_grants_what_a_deploy
             let anywhere = texts(&statement["Resource"]).contains(&"*");
             assert!(!anywhere || ANY_RESOURCE.contains(&action), "{action} on everything");
             if action == "iam:PassRole" {
-                let service = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
-                assert_eq!(texts(service), ["ecs-tasks.amazonaws.com"]);
-                assert_eq!(statement["Resource"]["Ref"], "TaskRoleArns");
+                check_passing("the target's role", statement);
+            }
+            if action == "events:PutTargets" {
+                check_putting("the target's role", statement);
             }
             let resource = statement["Resource"]["Fn::Sub"].as_str().unwrap_or_default();
             if ["ecs:CreateService", "ecs:DescribeServices", "ecs:UpdateService", "ecs:DescribeTasks"]
@@ -470,8 +533,11 @@ fn a41_the_target_accounts_role_trusts_one_installation_and_grants_what_a_deploy
             }
         }
     }
-    let (here, there) = (pushway_tests::repository::template(), &template["Parameters"]["TaskRoleArns"]);
-    assert_eq!(there["Default"], here["Parameters"]["TaskRoleArns"]["Default"]);
+    let here = pushway_tests::repository::template();
+    for (_, parameter) in PASSED {
+        let default = |template: &Value| template["Parameters"][parameter]["Default"].clone();
+        assert_eq!(default(&template), default(&here), "{parameter}");
+    }
 }
 
 #[test]

@@ -155,6 +155,7 @@ fn environment_variables_are_those_the_code_reads() {
             ("PUSHWAY_BUILD_PROJECT", &["StartBuilds"]),
             ("PUSHWAY_VALIDATION_ALLOW", &["Probes"]),
             ("PUSHWAY_TASK_ROLES", &["ReadTargets"]),
+            ("PUSHWAY_SCHEDULE_ROLES", &["ReadTargets"]),
         ] {
             assert_eq!(variables.contains(variable), uses(ports), "{variable} of {name}");
         }

@@ -124,6 +124,7 @@ fn figures_of_jobs_and_deploys_are_those_of_the_code() {
         ("`ecs_task`", "timeout", durations(limits::TASK_SECONDS)),
         ("`ecs_task`", "timeout", default(&duration(limits::DEFAULT_TASK_SECONDS))),
         ("`ecs`", "images", at_most(limits::MAX_IMAGES)),
+        ("`ecs_scheduled_task`", "images", at_most(limits::MAX_IMAGES)),
         ("`ecs`", "timeout", durations(limits::DEPLOY_SECONDS)),
         ("`ecs`", "timeout", default(&duration(limits::DEFAULT_DEPLOY_SECONDS))),
         ("`ecs`", "alarms", at_most(limits::MAX_ALARMS)),

@@ -392,6 +392,7 @@ fn record() -> impl Strategy<Value = Option<ServiceDeploymentView>> {
 
 fn rollout(baseline: bool) -> Rollout {
     Rollout {
+        scheduled: None,
         place: pushway_core::plan::Place::default(),
         cluster: "demo".into(),
         service: "arn".into(),

@@ -129,6 +129,7 @@ impl One<'_> {
         let request = TaskRequest {
             service: self.rollout.at(),
             definition: self.definition.cloned(),
+            scheduled: self.rollout.scheduled.clone(),
             task_definition: self.revision(ports).await?,
             container: self.wanted.container.clone(),
             command: self.wanted.command.clone(),

@@ -3,7 +3,7 @@
 use pushway_core::fact::Rollout;
 use pushway_core::messages;
 use pushway_core::one_off;
-use pushway_core::plan::{EnvironmentPlan, Target};
+use pushway_core::plan::{EcsTarget, EnvironmentPlan};
 use pushway_core::ports::{Answer, CreateServices, Fault, ReadServices};
 use pushway_core::run::Run;
 use pushway_core::views::ServiceView;
@@ -13,17 +13,20 @@ use crate::Stopped;
 
 /// The definition that the service of an environment is created from, if there is one.
 pub(crate) fn definition(planned: &EnvironmentPlan) -> Option<&Value> {
-    let Target::Ecs(target) = &planned.target;
-    target.service_definition.as_ref()?.content.as_ref()
+    planned.target.service_definition()?.content.as_ref()
 }
 
 /// The service as it is, or as one that is yet to be created.
-pub(crate) async fn find<P>(ports: &P, planned: &EnvironmentPlan) -> Result<ServiceView, Stopped>
+pub(crate) async fn find<P>(
+    ports: &P,
+    planned: &EnvironmentPlan,
+    target: &EcsTarget,
+) -> Result<ServiceView, Stopped>
 where
     P: ReadServices + CreateServices,
 {
-    let Target::Ecs(target) = &planned.target;
-    let found = ports.service(&planned.service()).await?;
+    let at = target.at(&planned.place);
+    let found = ports.service(&at).await?;
     if let Some(service) = found.filter(|service| service.is_active) {
         return Ok(service);
     }
@@ -31,20 +34,19 @@ where
         return Err(Stopped::Refused(messages::no_service(&target.cluster, &target.service)));
     }
     let absent = || Stopped::Refused(messages::no_cluster_for_service(&target.cluster, &target.service));
-    ports.service_arn(&planned.service()).await?.map(ServiceView::absent).ok_or_else(absent)
+    ports.service_arn(&at).await?.map(ServiceView::absent).ok_or_else(absent)
 }
 
 /// Creates it; gives the id of its first deployment.
 pub(crate) async fn create<P: CreateServices>(
     ports: &P,
     run: &Run,
-    planned: &EnvironmentPlan,
+    (planned, target): (&EnvironmentPlan, &EcsTarget),
     rollout: &Rollout,
 ) -> Answer<String> {
-    let Target::Ecs(target) = &planned.target;
     let absent = || Fault::Permanent(messages::no_service(&target.cluster, &target.service));
     let definition = definition(planned).ok_or_else(absent)?;
     // The number of no task.
     let token = one_off::mark(run.id, &planned.name, usize::MAX);
-    ports.create_service(&planned.service(), definition, &rollout.task_definition, &token).await
+    ports.create_service(&target.at(&planned.place), definition, &rollout.task_definition, &token).await
 }

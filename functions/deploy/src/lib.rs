@@ -7,6 +7,8 @@
 mod before;
 mod create;
 mod revision;
+mod scheduled;
+mod start;
 
 use before::{Before, before};
 use jiff::SignedDuration;
@@ -15,10 +17,10 @@ use pushway_core::environment::EnvironmentRecord;
 use pushway_core::fact::{Baseline, DeployFailure, Fact, Rollout};
 use pushway_core::ids::Fence;
 use pushway_core::messages;
-use pushway_core::plan::{EnvironmentPlan, Target};
+use pushway_core::plan::{EcsTarget, EnvironmentPlan, Target};
 use pushway_core::ports::{
-    Callbacks, Clock, CreateServices, Environments, Fault, MoveServices, Plans, ReadServices, ReadTasks,
-    RunTasks, Runs, Waits, Written,
+    Callbacks, Clock, CreateServices, Environments, Fault, MoveSchedules, MoveServices, Plans, ReadSchedules,
+    ReadServices, ReadTasks, RunTasks, Runs, Waits, Written,
 };
 use pushway_core::rollout::images_of;
 use pushway_core::run::{EnvironmentState, Run};
@@ -38,6 +40,8 @@ where
         + ReadServices
         + MoveServices
         + CreateServices
+        + ReadSchedules
+        + MoveSchedules
         + RunTasks
         + ReadTasks
         + Callbacks
@@ -56,6 +60,8 @@ where
         + ReadServices
         + MoveServices
         + CreateServices
+        + ReadSchedules
+        + MoveSchedules
         + RunTasks
         + ReadTasks
         + Callbacks
@@ -110,17 +116,40 @@ where
         + ReadServices
         + MoveServices
         + CreateServices
+        + ReadSchedules
+        + MoveSchedules
         + RunTasks
         + ReadTasks
         + Callbacks
         + Clock,
 {
-    let Target::Ecs(target) = &planned.target;
-    let (fence, record) = check_fence(ports, run, state).await?;
-    let service = create::find(ports, planned).await?;
+    let held = check_fence(ports, run, state).await?;
+    match &planned.target {
+        Target::Ecs(target) => move_service(ports, run, state, (planned, target), held, task).await,
+        Target::EcsScheduledTask(target) => {
+            scheduled::point(ports, run, state, (planned, target), held, task).await
+        }
+    }
+}
+
+/// The lock's fence, and the record that it was held against.
+type Held = (Fence, EnvironmentRecord);
+
+async fn move_service<P>(
+    ports: &P,
+    run: &Run,
+    state: &EnvironmentState,
+    (planned, target): (&EnvironmentPlan, &EcsTarget),
+    (fence, record): Held,
+    task: &EnvironmentTask,
+) -> Result<(), Stopped>
+where
+    P: Runs + Waits + ReadServices + MoveServices + CreateServices + RunTasks + ReadTasks + Callbacks + Clock,
+{
+    let service = create::find(ports, planned, target).await?;
     let rollout = match &state.rollout {
         Some(rollout) => rollout.clone(),
-        None => prepare(ports, run, planned, &service, (fence, &record)).await?,
+        None => prepare(ports, run, (planned, target), &service, (fence, &record)).await?,
     };
     if state.deployment.is_none()
         && before(ports, run, state, planned, &rollout, task).await? == Before::Waiting
@@ -144,7 +173,7 @@ where
         return Err(Stopped::Refused(reason));
     }
     if state.deployment.is_none() {
-        start(ports, run, state, planned, &service, &rollout).await?;
+        start::start(ports, run, state, (planned, target), &service, &rollout).await?;
     }
     settle_service(ports, &wait).await?;
     Ok(())
@@ -155,7 +184,7 @@ async fn check_fence<P: Environments>(
     ports: &P,
     run: &Run,
     state: &EnvironmentState,
-) -> Result<(Fence, EnvironmentRecord), Stopped> {
+) -> Result<Held, Stopped> {
     let (Some(pipeline), Some(fence)) = (&run.pipeline, state.fence) else {
         return Err(Stopped::Refused(messages::lock_lost(&state.name, None)));
     };
@@ -170,20 +199,21 @@ async fn check_fence<P: Environments>(
 async fn prepare<P>(
     ports: &P,
     run: &Run,
-    planned: &EnvironmentPlan,
+    (planned, target): (&EnvironmentPlan, &EcsTarget),
     service: &ServiceView,
     (fence, known): (Fence, &EnvironmentRecord),
 ) -> Result<Rollout, Stopped>
 where
     P: Runs + MoveServices + Clock,
 {
-    let Target::Ecs(target) = &planned.target;
     // A service that is yet to be created will be what its definition says.
     if service.is_active {
         target.strategy.check(&target.service, &service.settings).map_err(Stopped::Refused)?;
     }
-    let images = images_of(run, target).map_err(Stopped::Refused)?;
-    let task_definition = revision::register(ports, run, planned, service, &images).await?;
+    let images = images_of(run, &planned.target).map_err(Stopped::Refused)?;
+    let base = service.primary().map(|primary| primary.task_definition.as_str());
+    let now = (base, &service.containers[..]);
+    let task_definition = revision::register(ports, run, planned, now, &images).await?;
     let rollout = Rollout {
         cluster: target.cluster.clone(),
         service: service.arn.clone(),
@@ -193,6 +223,7 @@ where
         images,
         baseline: baseline(service),
         out_of_band: service.primary().and_then(|primary| known.out_of_band(&primary.task_definition)),
+        scheduled: None,
     };
     let fact = Fact::DeployPrepared { environment: planned.name.clone(), rollout: rollout.clone() };
     record(ports, run.id, fact).await?;
@@ -207,32 +238,4 @@ fn baseline(service: &ServiceView) -> Option<Baseline> {
         .iter()
         .find(|rollout| rollout.state == RolloutState::Completed && rollout.running > 0)?;
     Some(Baseline { task_definition: good.task_definition.clone() })
-}
-
-async fn start<P>(
-    ports: &P,
-    run: &Run,
-    state: &EnvironmentState,
-    planned: &EnvironmentPlan,
-    service: &ServiceView,
-    rollout: &Rollout,
-) -> Result<(), Stopped>
-where
-    P: Runs + MoveServices + CreateServices + Clock,
-{
-    // The revision was registered for this run alone: a rollout that brings it is ours, and an earlier try
-    // of this state has started it.
-    let started = service.rollouts.iter().find(|view| view.task_definition == rollout.task_definition);
-    let deployment = match started {
-        Some(view) => view.id.clone(),
-        None if !service.is_active => create::create(ports, run, planned, rollout).await?,
-        None => {
-            let Target::Ecs(target) = &planned.target;
-            ports.move_service(&rollout.at(), &rollout.task_definition, &target.movement()).await?
-        }
-    };
-    tracing::info!(run_id = %run.id, environment = %state.name, deployment, "deploy started");
-    let fact = Fact::DeployStarted { environment: state.name.clone(), deployment };
-    record(ports, run.id, fact).await?;
-    Ok(())
 }

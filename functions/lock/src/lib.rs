@@ -8,7 +8,6 @@ use pushway_core::contract::{
     Done, EnvironmentInput, EnvironmentTask, Failure, LockInput, RunTask, TaskToken, errors,
 };
 use pushway_core::messages;
-use pushway_core::plan::Target;
 use pushway_core::ports::{
     Answer, BranchRecords, Callbacks, Clock, Environments, Fault, History, Hooks, Plans, Runs, StopBuilds,
     Waits, Written,
@@ -86,8 +85,8 @@ where
     if let Some(rule) = planned.approval
         && !approval.is_some_and(ApprovalState::is_granted)
     {
-        let Target::Ecs(target) = &planned.target;
-        let images = images_of(&run, target).map_err(|why| Failure::new(errors::DEPLOY_FAILED, why))?;
+        let images =
+            images_of(&run, &planned.target).map_err(|why| Failure::new(errors::DEPLOY_FAILED, why))?;
         ask(ports, &run, &task.environment, rule, images, task.task_token).await?;
         return Ok(Done {});
     }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use pushway_core::messages;
 use pushway_core::plan::Plan;
 use pushway_core::ports::{Clock, ReadTargets};
-use pushway_core::preflight::{Finding, Level, kept, preflight};
+use pushway_core::preflight::{self, Finding, Level, kept};
 
 /// How long all targets may take: half of what the function has.
 const BUDGET: SignedDuration = SignedDuration::from_secs(30);
@@ -21,8 +21,8 @@ pub(crate) async fn look<P: ReadTargets + Clock>(ports: &P, plan: &Plan) -> Vec<
             findings.push(warning(messages::no_time_to_look()));
             continue;
         }
-        match ports.target(&planned.service()).await {
-            Ok(view) => findings.extend(preflight(planned, &view)),
+        match preflight::look(ports, planned).await {
+            Ok(found) => findings.extend(found),
             Err(fault) => {
                 tracing::warn!(environment = %planned.name, error = %fault, "target not looked at");
                 findings.push(warning(messages::not_looked_at(&fault.to_string())));

@@ -3,13 +3,16 @@
 //! One owner at a time: where the service goes back by itself, this function only waits for it. It always
 //! answers its state with success; what the rollback came to is a fact of the run.
 
+mod scheduled;
+
 use jiff::SignedDuration;
 use pushway_core::contract::{Done, EnvironmentTask, Failure};
 use pushway_core::fact::{Fact, RollbackOutcome, RollbackOwner, Rollout};
 use pushway_core::messages;
 use pushway_core::plan::{EcsTarget, OnFailure, Strategy, Target};
 use pushway_core::ports::{
-    Answer, Callbacks, Clock, Fault, MoveServices, Plans, ReadServices, Runs, Waits, Written,
+    Answer, Callbacks, Clock, Fault, MoveSchedules, MoveServices, Plans, ReadSchedules, ReadServices, Runs,
+    Waits, Written,
 };
 use pushway_core::rollout::{RollbackStep, rollback_step};
 use pushway_core::run::{EnvironmentState, Run};
@@ -21,7 +24,7 @@ use pushway_core::wait::{Subject, Wait, Work};
 /// Rolls one environment back.
 pub async fn handle<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Waits + ReadServices + MoveServices + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + MoveServices + ReadSchedules + MoveSchedules + Callbacks + Clock,
 {
     let token = task.task_token.clone();
     or_tell(ports, &token, roll_back(ports, task).await).await
@@ -29,17 +32,21 @@ where
 
 async fn roll_back<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Waits + ReadServices + MoveServices + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + MoveServices + ReadSchedules + MoveSchedules + Callbacks + Clock,
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     let state = state_of(&run, &task.environment)?;
-    let Target::Ecs(target) = &planned.target;
     let decided = match planned.on_failure {
         _ if state.rollback_outcome().is_some() => None,
         // What can't be undone is not undone by itself.
         _ if planned.irreversible && state.has_touched_service() => Some(RollbackOutcome::Held),
         OnFailure::Hold if state.has_touched_service() => Some(RollbackOutcome::Held),
-        OnFailure::Hold | OnFailure::Rollback => move_back(ports, &run, state, &task, target).await?,
+        OnFailure::Hold | OnFailure::Rollback => match &planned.target {
+            Target::Ecs(target) => move_back(ports, &run, state, &task, target).await?,
+            Target::EcsScheduledTask(target) => {
+                Some(scheduled::point_back(ports, &run, state, &target.starter).await?)
+            }
+        },
     };
     if let Some(outcome) = decided {
         record(ports, run.id, Fact::RollbackEnded { environment: task.environment.clone(), outcome }).await?;

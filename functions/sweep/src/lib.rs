@@ -10,8 +10,8 @@ use pushway_core::messages;
 use pushway_core::ports::{
     Announcements, Answer, BranchRecords, Callbacks, Clock, CommitStatuses, Deliveries, Environments,
     ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadAlarms,
-    ReadBuilds, ReadExecutions, ReadLogs, ReadMetrics, ReadServices, ReadTargetHealth, ReadTasks,
-    Reconciliations, Runs, StartExecutions, StopBuilds, SubscriptionRecords, Waits, Webhooks,
+    ReadBuilds, ReadExecutions, ReadLogs, ReadMetrics, ReadSchedules, ReadServices, ReadTargetHealth,
+    ReadTasks, Reconciliations, Runs, StartExecutions, StopBuilds, SubscriptionRecords, Waits, Webhooks,
 };
 use pushway_core::run::Status;
 use pushway_core::settle::{
@@ -62,6 +62,7 @@ where
         + ReadAlarms
         + ReadMetrics
         + ReadTargetHealth
+        + ReadSchedules
         + Callbacks
         + Heartbeats
         + StartExecutions
@@ -149,6 +150,7 @@ where
         + ReadAlarms
         + ReadMetrics
         + ReadTargetHealth
+        + ReadSchedules
         + Callbacks
         + Heartbeats
         + Clock,

@@ -2,7 +2,7 @@
 //! that it goes on doing so.
 //!
 //! Decides n of m; no sample is a failure. The first check is always the same: every running task of the
-//! service runs the built image, by digest. A check that is a job ends the invocation; once its build has
+//! service runs the built image, by digest, or a scheduled task will be started with it. A check that is a job ends the invocation; once its build has
 //! ended, the state is tried again and goes on after it.
 
 mod job;
@@ -14,8 +14,8 @@ use pushway_core::fact::{CheckResult, Fact, Rollout};
 use pushway_core::messages::validation_failed;
 use pushway_core::plan::{Check, EnvironmentPlan};
 use pushway_core::ports::{
-    Answer, Callbacks, Clock, Fault, Hooks, Plans, Probes, ReadAlarms, ReadMetrics, ReadServices,
-    ReadTargetHealth, RepositoryFiles, Runs, StartBuilds, Waits,
+    Answer, Callbacks, Clock, Fault, Hooks, Plans, Probes, ReadAlarms, ReadMetrics, ReadSchedules,
+    ReadServices, ReadTargetHealth, RepositoryFiles, Runs, StartBuilds, Waits,
 };
 use pushway_core::run::{EnvironmentState, Run};
 use pushway_core::settle::{load_planned, or_tell, record, state_of};
@@ -30,6 +30,7 @@ where
         + StartBuilds
         + Waits
         + ReadServices
+        + ReadSchedules
         + ReadAlarms
         + ReadMetrics
         + ReadTargetHealth
@@ -58,6 +59,7 @@ where
         + StartBuilds
         + Waits
         + ReadServices
+        + ReadSchedules
         + ReadAlarms
         + ReadMetrics
         + ReadTargetHealth
@@ -101,6 +103,7 @@ where
         + StartBuilds
         + Waits
         + ReadServices
+        + ReadSchedules
         + ReadAlarms
         + ReadMetrics
         + ReadTargetHealth
@@ -135,10 +138,10 @@ where
 /// What earlier tries of the state have made of the checks; the first one is made now if there is none.
 async fn made_before<P>(ports: &P, state: &EnvironmentState, rollout: &Rollout) -> Answer<Vec<CheckResult>>
 where
-    P: ReadServices + Probes,
+    P: ReadServices + ReadSchedules + Probes,
 {
     let Some(job) = state.check_jobs.last() else {
-        return Ok(vec![looks::check_running_images(ports, rollout).await?]);
+        return Ok(vec![looks::check_images(ports, rollout).await?]);
     };
     let mut results = job.before.clone();
     results.extend(job.end.iter().filter(|end| !end.will_retry).map(|end| end.result.clone()));

@@ -8,10 +8,11 @@ use pushway_core::fact::{CheckResult, Rollout};
 use pushway_core::messages;
 use pushway_core::plan::{AlarmsCheck, Check, EcsCheck, HttpCheck, MetricsCheck};
 use pushway_core::ports::{
-    Answer, Clock, Fault, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadServices,
+    Answer, Clock, Fault, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadSchedules, ReadServices,
     ReadTargetHealth,
 };
 use pushway_core::rollout::check_digests;
+use pushway_core::scheduled::{check, only};
 use pushway_core::settle::{look_at_alarms, look_at_metrics, look_at_targets};
 
 /// Looks at the tasks, and the seconds between two: tasks of the version before may still drain.
@@ -65,10 +66,22 @@ fn no_look(check: &impl std::fmt::Display) -> Fault {
     Fault::Permanent(format!("{check} is no check that is made by looking"))
 }
 
-pub(crate) async fn check_running_images<P: ReadServices + Probes>(
-    ports: &P,
-    rollout: &Rollout,
-) -> Answer<CheckResult> {
+/// The check that is always made: what was built is what serves, or what will be started.
+pub(crate) async fn check_images<P>(ports: &P, rollout: &Rollout) -> Answer<CheckResult>
+where
+    P: ReadServices + ReadSchedules + Probes,
+{
+    let Some(at) = rollout.starter() else { return check_running_images(ports, rollout).await };
+    let view = only(&at.starter, ports.scheduled(&at).await?);
+    let (passed, detail) = match view.and_then(|view| check(rollout, &view)) {
+        Ok(seen) => (true, seen),
+        Err(problem) => (false, problem),
+    };
+    let check = messages::scheduled::check_name(&at.starter);
+    Ok(CheckResult { check, passed, detail, samples: 1, good: u32::from(passed), evidence: Vec::new() })
+}
+
+async fn check_running_images<P: ReadServices + Probes>(ports: &P, rollout: &Rollout) -> Answer<CheckResult> {
     let mut detail = String::new();
     for look in 1..=DIGEST_LOOKS {
         let tasks = ports.tasks(&rollout.at()).await?;

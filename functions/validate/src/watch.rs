@@ -6,8 +6,8 @@ use pushway_core::contract::{Done, EnvironmentTask, Failure};
 use pushway_core::fact::{Fact, Rollout};
 use pushway_core::plan::WatchPlan;
 use pushway_core::ports::{
-    Answer, Callbacks, Clock, Fault, Plans, ReadAlarms, ReadMetrics, ReadServices, ReadTargetHealth, Runs,
-    Waits, Written,
+    Answer, Callbacks, Clock, Fault, Plans, ReadAlarms, ReadMetrics, ReadSchedules, ReadServices,
+    ReadTargetHealth, Runs, Waits, Written,
 };
 use pushway_core::run::{Run, WatchStart};
 use pushway_core::settle::{load, load_planned, settle_watch, state_of, try_record};
@@ -21,7 +21,16 @@ const MAX_STOPPED: usize = 100;
 /// Watches one environment, if its plan says so.
 pub(crate) async fn watch<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Waits + ReadServices + ReadAlarms + ReadMetrics + ReadTargetHealth + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Waits
+        + ReadServices
+        + ReadSchedules
+        + ReadAlarms
+        + ReadMetrics
+        + ReadTargetHealth
+        + Callbacks
+        + Clock,
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     let Some(plan) = &planned.watch else {
@@ -56,7 +65,11 @@ where
     }
     let nothing = || Fault::Permanent(format!("run {} has deployed nothing to {}", run.id, state.name));
     let rollout: &Rollout = state.rollout.as_ref().ok_or_else(nothing)?;
-    let mut stopped = stopped_tasks(rollout, &ports.tasks(&rollout.at()).await?);
+    let mut stopped = match rollout.scheduled {
+        None => stopped_tasks(rollout, &ports.tasks(&rollout.at()).await?),
+        // Tasks that are started by the clock are meant to stop.
+        Some(_) => Vec::new(),
+    };
     stopped.truncate(MAX_STOPPED);
     let at = ports.now();
     let start = WatchStart { at, ends_at: at + SignedDuration::from_secs(plan.for_seconds.into()), stopped };

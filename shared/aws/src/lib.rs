@@ -25,6 +25,8 @@ pub mod lambda;
 mod logs;
 mod places;
 mod probe;
+mod raw;
+mod schedules;
 mod secrets;
 pub mod settings;
 mod sfn;

@@ -28,7 +28,9 @@ pub(crate) struct Clients {
     pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(crate) ecs: aws_sdk_ecs::Client,
     pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
+    pub(crate) eventbridge: aws_sdk_eventbridge::Client,
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) scheduler: aws_sdk_scheduler::Client,
 }
 
 impl Clients {
@@ -37,7 +39,9 @@ impl Clients {
             cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             ecs: aws_sdk_ecs::Client::new(config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            eventbridge: aws_sdk_eventbridge::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            scheduler: aws_sdk_scheduler::Client::new(config),
         }
     }
 }

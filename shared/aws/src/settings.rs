@@ -24,6 +24,8 @@ pub const TOPIC: &str = "PUSHWAY_TOPIC_ARN";
 pub const VALIDATION_ALLOW: &str = "PUSHWAY_VALIDATION_ALLOW";
 /// Name of the variable that holds which roles may be passed to tasks, as ARNs with * and commas between.
 pub const TASK_ROLES: &str = "PUSHWAY_TASK_ROLES";
+/// Name of the variable that holds which roles may start scheduled tasks, in the same way.
+pub const SCHEDULE_ROLES: &str = "PUSHWAY_SCHEDULE_ROLES";
 
 /// The settings of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Settings {
     pub topic: Option<String>,
     /// Patterns of roles that may be passed to tasks; none where the function passes none.
     pub task_roles: Vec<String>,
+    /// Patterns of roles that may start scheduled tasks; none where the function leaves none in place.
+    pub schedule_roles: Vec<String>,
     /// Networks that checks may reach though they are not public.
     pub allow_private: Vec<IpNet>,
 }
@@ -75,6 +79,7 @@ impl Settings {
             event_bus: None,
             topic: None,
             task_roles: Vec::new(),
+            schedule_roles: Vec::new(),
             allow_private: Vec::new(),
         }
     }
@@ -90,9 +95,8 @@ impl Settings {
             pages: get(PAGES),
             event_bus: get(EVENT_BUS),
             topic: get(TOPIC),
-            task_roles: get(TASK_ROLES)
-                .map(|roles| roles.split(',').map(|role| role.trim().to_owned()).collect())
-                .unwrap_or_default(),
+            task_roles: patterns(get(TASK_ROLES)),
+            schedule_roles: patterns(get(SCHEDULE_ROLES)),
             allow_private: networks(&get(VALIDATION_ALLOW).unwrap_or_default())?,
         })
     }
@@ -113,6 +117,11 @@ impl Settings {
 
 fn unset(variable: &'static str) -> Fault {
     Fault::Permanent(BadSetting { variable, problem: "is missing".into() }.to_string())
+}
+
+fn patterns(text: Option<String>) -> Vec<String> {
+    let texts = text.map(|text| text.split(',').map(|part| part.trim().to_owned()).collect());
+    texts.unwrap_or_default()
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, BadSetting> {

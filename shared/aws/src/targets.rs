@@ -4,8 +4,9 @@ use aws_sdk_ecs::types::{
     DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentRolloutState, Service,
 };
 use aws_sdk_elasticloadbalancingv2::types::TargetGroup;
-use pushway_core::ports::{Answer, ReadTargets};
-use pushway_core::preflight::{BalancerFacts, ServiceFacts, TargetView};
+use pushway_core::ports::{Answer, ReadSchedules as _, ReadTargets};
+use pushway_core::preflight::{BalancerFacts, ServiceFacts, StarterFacts, TargetView};
+use pushway_core::scheduled::StarterRef;
 use pushway_core::views::ServiceRef;
 
 use crate::Aws;
@@ -13,6 +14,7 @@ use crate::ecs::{describe_service, describe_task_definition};
 use crate::ecs_deployments::settings;
 use crate::errors::fault;
 use crate::places::Clients;
+use crate::schedules::is_on;
 
 /// Elastic Load Balancing's own, where a target group does not say it (API Reference,
 /// `TargetGroupAttribute`).
@@ -36,6 +38,15 @@ impl ReadTargets for Aws {
         // What another account's role may pass is that account's own affair.
         let passable = if at.place.is_own() { self.settings.task_roles.clone() } else { Vec::new() };
         Ok(TargetView { cluster, service, passable })
+    }
+
+    async fn scheduled_target(&self, at: &StarterRef) -> Answer<StarterFacts> {
+        let clients = self.at(&at.place);
+        let tasks = self.scheduled(at).await?;
+        let is_on = tasks.is_none() || is_on(&clients, &at.starter).await?;
+        let own = |roles: &Vec<String>| if at.place.is_own() { roles.clone() } else { Vec::new() };
+        let (passable, starting) = (own(&self.settings.task_roles), own(&self.settings.schedule_roles));
+        Ok(StarterFacts { tasks, is_on, passable, starting })
     }
 }
 

@@ -103,6 +103,7 @@ fn request(place: Place, definition: Option<Value>) -> TaskRequest {
     TaskRequest {
         service: service(place),
         definition,
+        scheduled: None,
         task_definition: "arn:aws:ecs:eu-central-1:1:task-definition/web:7".into(),
         container: "web".into(),
         command: vec!["./migrate".into(), "up".into()],

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::fact::Cause;
 use crate::ids::RepositoryPath;
 use crate::messages;
-use crate::plan::{EnvironmentPlan, OneOff, Target};
+use crate::plan::{EnvironmentPlan, OneOff};
 
 /// The largest file that is taken: ECS takes task definitions of 64 KB (Amazon ECS Developer Guide, "Amazon
 /// ECS service quotas").
@@ -125,15 +125,16 @@ pub fn service_definition(text: &str) -> Result<Value, String> {
 /// first that is. Gives how many bytes were put in.
 pub fn fill(planned: &mut EnvironmentPlan, files: &BTreeMap<RepositoryPath, String>) -> Result<usize, Cause> {
     let name = planned.name.clone();
-    let Target::Ecs(target) = &mut planned.target;
-    let images: Vec<&str> = target.images.keys().map(String::as_str).collect();
+    let names: Vec<String> = planned.target.images().keys().cloned().collect();
+    let images: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (task_definition_file, service_definition_file) = planned.target.definitions_mut();
     // Each with the containers that it must have.
-    let own = target.task_definition.iter_mut().map(|file| (file, images.clone()));
+    let own = task_definition_file.into_iter().map(|file| (file, images.clone()));
     let of_tasks = planned.before.iter_mut().filter_map(|OneOff::EcsTask(task)| {
         Some((task.task_definition.as_mut()?, vec![task.container.as_str()]))
     });
     let mut size = 0;
-    if let Some(file) = &mut target.service_definition {
+    if let Some(file) = service_definition_file {
         let text = files.get(&file.path);
         let text = text.ok_or_else(|| messages::no_definition(&name, &file.path, "service_definition"))?;
         let content = service_definition(text);

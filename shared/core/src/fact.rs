@@ -16,6 +16,7 @@ use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, 
 use crate::plan::Place;
 use crate::preflight::Finding;
 use crate::run::{CheckJobEnd, CheckJobState, WatchEnd, WatchStart};
+use crate::scheduled::{Starter, StarterRef};
 use crate::source::Source;
 use crate::views::ServiceRef;
 
@@ -369,6 +370,18 @@ pub struct Rollout {
     /// What the service ran when the deploy began, where that is not what Pushway had brought it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_band: Option<OutOfBand>,
+    /// What starts the task, where it is no service that is moved; `service` is its name then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Scheduled>,
+}
+
+/// A scheduled task as a deploy found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// What starts it.
+    pub starter: Starter,
+    /// Id of the target that is the task.
+    pub target: String,
 }
 
 impl RollbackOutcome {
@@ -383,6 +396,12 @@ impl Rollout {
     pub fn at(&self) -> ServiceRef {
         let Self { place, cluster, service, .. } = self.clone();
         ServiceRef { place, cluster, service }
+    }
+
+    /// What starts the task, where that is what is moved.
+    pub fn starter(&self) -> Option<StarterRef> {
+        let starter = self.scheduled.as_ref()?.starter.clone();
+        Some(StarterRef { place: self.place.clone(), starter })
     }
 }
 

@@ -32,6 +32,7 @@ pub mod preflight;
 pub mod reconcile;
 pub mod rollout;
 pub mod run;
+pub mod scheduled;
 pub mod service_deployment;
 pub mod settle;
 pub mod signature;

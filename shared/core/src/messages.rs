@@ -5,6 +5,7 @@
 
 mod definitions;
 mod preflight;
+pub mod scheduled;
 
 pub use definitions::*;
 pub use preflight::*;
@@ -332,6 +333,11 @@ pub fn rollback_failed(environment: &EnvironmentName, reason: &str) -> Cause {
     let advice =
         "look at the service now; its environment stays locked until someone frees it (docs/operations.md)";
     Cause::new(environment_stage(environment), summary, advice)
+}
+
+/// A deploy ended before it changed anything.
+pub fn not_touched() -> String {
+    "the deploy had not touched the service".into()
 }
 
 /// The repository of a run was disconnected while it ran.

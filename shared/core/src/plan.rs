@@ -23,10 +23,12 @@ use crate::views::ServiceRef;
 
 mod check;
 mod measure;
+mod target;
 mod watch;
 
 pub use check::{AlarmsCheck, Check, EcsCheck, HttpCheck, Latency, Looks, MetricsCheck, VersionProof};
 pub use measure::{Bound, Measure, Metric, MetricSource};
+pub use target::{ScheduledTarget, Target};
 pub use watch::WatchPlan;
 
 /// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
@@ -240,14 +242,6 @@ pub enum OnFailure {
     Hold,
 }
 
-/// What a deploy acts on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// A service of Amazon ECS.
-    Ecs(EcsTarget),
-}
-
 /// An ECS service and what it is to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EcsTarget {
@@ -328,11 +322,10 @@ impl Plan {
         (planned.approval, planned.windows) = (None, Vec::new());
         // What ran before that deploy has run, and what came later may not take it a second time.
         planned.before.clear();
-        let Target::Ecs(target) = &mut planned.target;
         let fixed =
             |(name, image): (&String, &ImageDigestRef)| (name.clone(), ImageSource::Fixed(image.clone()));
-        target.images = rollout.images.iter().map(fixed).collect();
-        (target.base, target.task_definition) = (Some(rollout.task_definition.clone()), None);
+        let images = rollout.images.iter().map(fixed).collect();
+        planned.target.fix(images, rollout.task_definition.clone());
         (self.build, self.test, self.concurrency) = (Vec::new(), Vec::new(), Concurrency::Parallel);
         Some(self)
     }
@@ -400,6 +393,11 @@ impl Plan {
 }
 
 impl EcsTarget {
+    /// The service, by name.
+    pub fn at(&self, place: &Place) -> ServiceRef {
+        ServiceRef { place: place.clone(), cluster: self.cluster.clone(), service: self.service.clone() }
+    }
+
     /// How the service is told to move.
     pub fn movement(&self) -> Movement {
         Movement { strategy: self.strategy, alarms: self.alarms.clone() }
@@ -409,15 +407,16 @@ impl EcsTarget {
 impl EnvironmentPlan {
     /// The definitions of the repository that it names.
     pub fn definitions(&self) -> impl Iterator<Item = &DefinitionFile> {
-        let Target::Ecs(target) = &self.target;
         let tasks = self.before.iter().filter_map(|OneOff::EcsTask(task)| task.task_definition.as_ref());
-        target.task_definition.iter().chain(&target.service_definition).chain(tasks)
+        self.target.definitions().chain(tasks)
     }
 
-    /// The service that is deployed to, by name.
-    pub fn service(&self) -> ServiceRef {
-        let Target::Ecs(EcsTarget { cluster, service, .. }) = self.target.clone();
-        ServiceRef { place: self.place.clone(), cluster, service }
+    /// What its lock stands for, by name: the service, or what starts the task.
+    pub fn claimed(&self) -> ServiceRef {
+        match &self.target {
+            Target::Ecs(target) => target.at(&self.place),
+            Target::EcsScheduledTask(target) => target.at(&self.place).claimed(),
+        }
     }
 }
 

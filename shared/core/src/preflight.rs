@@ -12,8 +12,13 @@ use crate::definition_file;
 use crate::fact::{Cause, bounded};
 use crate::ids::EnvironmentName;
 use crate::messages;
-use crate::plan::{EnvironmentPlan, Target};
+use crate::plan::{EcsTarget, EnvironmentPlan, Target};
+use crate::ports::{Answer, ReadTargets};
 use crate::strategy::DeploymentSettings;
+
+mod scheduled;
+
+pub use scheduled::StarterFacts;
 
 /// Findings kept with a run.
 pub const MAX_FINDINGS: usize = 30;
@@ -107,8 +112,17 @@ impl BalancerFacts {
 }
 
 /// Looks at one environment's target.
-pub fn preflight(planned: &EnvironmentPlan, view: &TargetView) -> Vec<Finding> {
-    let Target::Ecs(target) = &planned.target;
+pub async fn look<P: ReadTargets>(ports: &P, planned: &EnvironmentPlan) -> Answer<Vec<Finding>> {
+    Ok(match &planned.target {
+        Target::Ecs(target) => preflight(planned, target, &ports.target(&target.at(&planned.place)).await?),
+        Target::EcsScheduledTask(target) => {
+            scheduled::preflight(planned, target, ports.scheduled_target(&target.at(&planned.place)).await?)
+        }
+    })
+}
+
+/// Looks at a service.
+fn preflight(planned: &EnvironmentPlan, target: &EcsTarget, view: &TargetView) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |level, text: String| {
         findings.push(Finding { level, environment: planned.name.clone(), text: bounded(&text, 500) });
@@ -200,7 +214,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::plan::{EcsTarget, ImageSource, Strategy};
+    use crate::plan::{ImageSource, Strategy};
 
     fn planned() -> EnvironmentPlan {
         let image = format!("registry/web@sha256:{}", "0".repeat(64)).parse().unwrap();
@@ -243,7 +257,13 @@ mod tests {
             passable: vec!["arn:*:iam::*:role/*TaskRole*".into(), "arn:aws:iam::1:role/team/x".into()],
         };
         change(&mut view);
-        preflight(&planned(), &view).iter().map(ToString::to_string).collect()
+        found(&view).iter().map(ToString::to_string).collect()
+    }
+
+    fn found(view: &TargetView) -> Vec<Finding> {
+        let planned = planned();
+        let Target::Ecs(target) = &planned.target else { panic!("a service") };
+        preflight(&planned, target, view)
     }
 
     fn of_service(change: impl FnOnce(&mut ServiceFacts)) -> Vec<String> {
@@ -316,7 +336,7 @@ mod tests {
     #[test]
     fn an_error_rejects_and_all_that_was_found_is_told() {
         let view = TargetView { cluster: Some("ACTIVE".into()), service: None, passable: Vec::new() };
-        let mut findings = preflight(&planned(), &view);
+        let mut findings = found(&view);
         findings.insert(
             0,
             Finding { level: Level::Note, environment: "staging".parse().unwrap(), text: "slow".into() },

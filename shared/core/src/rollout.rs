@@ -11,7 +11,7 @@ use crate::fact::{Cause, DeployFailure, DeployFailureKind, RollbackOwner, Rollou
 use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, ImageDigestRef};
 use crate::messages::{self, deploys};
-use crate::plan::{EcsTarget, ImageSource};
+use crate::plan::{ImageSource, Target};
 use crate::run::{EnvironmentState, Run};
 use crate::service_deployment::{ServiceDeploymentStatus, ServiceDeploymentView};
 use crate::views::{RolloutState, RolloutView, ServiceView, TaskView};
@@ -21,7 +21,7 @@ mod hopeless;
 pub use hopeless::{Hopeless, hopeless};
 
 /// The images that a run deploys to a target, by digest; or why there are none.
-pub fn images_of(run: &Run, target: &EcsTarget) -> Result<BTreeMap<String, ImageDigestRef>, String> {
+pub fn images_of(run: &Run, target: &Target) -> Result<BTreeMap<String, ImageDigestRef>, String> {
     let image = |(container, source): (&String, &ImageSource)| {
         let image = match source {
             ImageSource::Fixed(image) => image.clone(),
@@ -34,7 +34,7 @@ pub fn images_of(run: &Run, target: &EcsTarget) -> Result<BTreeMap<String, Image
         };
         Ok((container.clone(), image))
     };
-    target.images.iter().map(image).collect()
+    target.images().iter().map(image).collect()
 }
 
 /// How a deploy or a rollback stands.

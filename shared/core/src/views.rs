@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{JobId, LogPointer, TestSummary};
+use crate::fact::{JobId, LogPointer, Scheduled, TestSummary};
 use crate::ids::{CommitSha, Digest, RunId};
 use crate::plan::{JobPlan, MetricSource, Place};
 use crate::source::{CloneLogin, Zone};
@@ -117,6 +117,8 @@ pub struct TaskRequest {
     pub service: ServiceRef,
     /// The definition of that service, for the time before it exists.
     pub definition: Option<serde_json::Value>,
+    /// Where it is a scheduled task's: in what network and capacity, and with which overrides, that one is started.
+    pub scheduled: Option<Scheduled>,
     /// ARN of the revision to run.
     pub task_definition: String,
     /// The container whose command is replaced.

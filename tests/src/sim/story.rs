@@ -12,6 +12,7 @@ use pushway_core::contract::CaughtError;
 use pushway_core::fact::{Fact, JobStage, RollbackOutcome};
 use pushway_core::ids::{CommitSha, ImageDigestRef, RunId};
 use pushway_core::run::{Run, Status};
+use pushway_core::scheduled::StarterRef;
 use pushway_core::signature::{Secret, sign_github};
 use pushway_core::source::{Hook, Provider};
 use pushway_core::testing::{Behaviour, BuildScript, FakeService, World, digest_of};
@@ -367,12 +368,41 @@ fn check_run(world: &World, run: &Run) {
     }
 }
 
+/// A rule or schedule was pointed at a run's revision once at most, and names it only if the run came out well.
+fn check_starter(
+    world: &World,
+    run: &Run,
+    outcome: Option<&RollbackOutcome>,
+    (rollout, at): (&pushway_core::fact::Rollout, &StarterRef),
+) {
+    let Some(starter) = world.fake_starter(at) else { return };
+    let ours = |(who, to): &&(&str, String)| *who == "pushway" && *to == rollout.task_definition;
+    let moves = starter.moves.iter().filter(ours).count();
+    assert!(moves <= 1, "it was pointed at one revision {moves} times: {:?}", starter.moves);
+    let target = rollout.scheduled.as_ref().map(|scheduled| scheduled.target.as_str());
+    let names_ours = starter.names(target.unwrap_or_default()) == rollout.task_definition;
+    let is_newest = starter.moves.last().is_some_and(|(_, to)| *to == rollout.task_definition);
+    match run.status {
+        Status::Succeeded => {
+            assert_eq!(moves, 1, "it succeeded without pointing anything");
+            assert!(names_ours || !is_newest, "it succeeded, but is not named");
+        }
+        Status::RolledBack | Status::Failed if outcome != Some(&RollbackOutcome::Held) => {
+            assert!(!names_ours, "{}, but the new version is still named: {:?}", run.status, starter.moves);
+        }
+        _ => {}
+    }
+}
+
 fn check_rollout(
     world: &World,
     run: &Run,
     outcome: Option<&RollbackOutcome>,
     rollout: &pushway_core::fact::Rollout,
 ) {
+    if let Some(at) = rollout.starter() {
+        return check_starter(world, run, outcome, (rollout, &at));
+    }
     let service = world.fake_service(&rollout.cluster, &rollout.service);
     let Some(service) = service else { return };
     let ours =

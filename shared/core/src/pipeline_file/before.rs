@@ -49,10 +49,11 @@ fn task(reader: &mut Reader<'_>, node: &Node, target: Option<&Target>) -> Option
 /// The container that gets an image, where there is just one.
 fn only_container(reader: &mut Reader<'_>, node: &Node, target: Option<&Target>) -> Option<String> {
     // A target that is wrong was reported.
-    let Target::Ecs(target) = target?;
-    let mut names = target.images.keys();
+    let mut names = target?.images().keys();
     match (names.next(), names.next()) {
         (Some(only), None) => Some(only.clone()),
+        // Images that are wrong were reported, too.
+        (None, _) => None,
         _ => reader.fail(node.at, messages::which_container()),
     }
 }

@@ -13,6 +13,7 @@ use super::jobs::{Declared, Variables};
 use super::limits::{MAX_ENVIRONMENTS, MAX_IMAGES};
 use super::place::place;
 use super::reader::{Reader, most_similar};
+use super::scheduled::{fits, scheduled};
 use super::strategy::{alarms, strategy, timeout};
 use super::watch::watch;
 use super::yaml::{MAX_TEXT_BYTES, Node, Position};
@@ -64,6 +65,7 @@ fn environment(
     let before = fields.get("before").map(|node| before(reader, node, target.as_ref())).unwrap_or_default();
     let validate = fields.get("validate").map(|node| checks(reader, node, shared, scope)).unwrap_or_default();
     let watch = fields.get("watch").map(|node| watch(reader, node, scope));
+    fits(reader, &fields, target.as_ref(), &validate, watch.as_ref().and_then(Option::as_ref));
     let on_failure = fields.get("on_failure").and_then(|node| {
         let known = [("rollback", OnFailure::Rollback), ("hold", OnFailure::Hold)];
         reader.choice(node, "on_failure", &known, &[])
@@ -88,7 +90,23 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
     if fields.are_foreign() {
         return None;
     }
-    let node = reader.required(&fields, "ecs", "{cluster: …, service: …, images: …}")?;
+    match (fields.get("ecs"), fields.get("ecs_scheduled_task")) {
+        (None, Some(node)) => scheduled(reader, node, declared, scope).map(Target::EcsScheduledTask),
+        (Some(_), Some(node)) => reader.fail(node.at, messages::one_target(keys::DEPLOY.known)),
+        (ecs, None) => {
+            let example = "{cluster: …, service: …, images: …}";
+            let node = ecs.or_else(|| reader.required(&fields, "ecs", example))?;
+            service(reader, node, declared, scope).map(Target::Ecs)
+        }
+    }
+}
+
+fn service(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    declared: &Declared<'_>,
+    scope: Scope<'_>,
+) -> Option<EcsTarget> {
     let fields = reader.fields(node, &keys::ECS)?;
     let mut name = |key, example| {
         reader.required(&fields, key, example).and_then(|node| ecs_name(reader, node, key, scope))
@@ -109,7 +127,7 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
     let alarms = fields.get("alarms").and_then(|node| alarms(reader, node)).unwrap_or_default();
     let at = fields.get("strategy").unwrap_or(node);
     let timeout = timeout(reader, fields.get("timeout"), at, how);
-    Some(Target::Ecs(EcsTarget {
+    Some(EcsTarget {
         cluster: cluster?,
         service: service?,
         images: images?,
@@ -119,7 +137,7 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
         strategy: how,
         alarms,
         timeout_seconds: timeout?,
-    }))
+    })
 }
 
 /// A file of the repository; it is read when a run is planned.
@@ -145,7 +163,7 @@ pub(super) fn checked_ecs_name(
     if valid { Some(text.to_owned()) } else { reader.fail(at, messages::wrong_name(key, text)) }
 }
 
-fn images(
+pub(super) fn images(
     reader: &mut Reader<'_>,
     node: &Node,
     declared: &Declared<'_>,

@@ -60,7 +60,8 @@ pub(super) const AWS: Keys = Keys { of: "`aws`", known: &["role", "external_id",
 pub(super) const BEFORE: Keys = Keys { of: "an entry of `before`", known: &["ecs_task"], later: &[] };
 pub(super) const ECS_TASK: Keys =
     Keys { of: "`ecs_task`", known: &["container", "command", "task_definition", "timeout"], later: &[] };
-pub(super) const DEPLOY: Keys = Keys { of: "`deploy`", known: &["ecs"], later: messages::LATER_TARGET };
+pub(super) const DEPLOY: Keys =
+    Keys { of: "`deploy`", known: &["ecs", "ecs_scheduled_task"], later: messages::LATER_TARGET };
 pub(super) const ECS: Keys = Keys {
     of: "`ecs`",
     known: &[
@@ -73,6 +74,11 @@ pub(super) const ECS: Keys = Keys {
         "alarms",
         "timeout",
     ],
+    later: &[],
+};
+pub(super) const ECS_SCHEDULED_TASK: Keys = Keys {
+    of: "`ecs_scheduled_task`",
+    known: &["rule", "schedule", "target", "images", "task_definition"],
     later: &[],
 };
 pub(super) const STRATEGY: Keys =
@@ -161,6 +167,7 @@ mod tests {
         &ECS_TASK,
         &DEPLOY,
         &ECS,
+        &ECS_SCHEDULED_TASK,
         &STRATEGY,
         &BLUE_GREEN,
         &CANARY,

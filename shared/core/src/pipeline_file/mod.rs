@@ -21,6 +21,7 @@ mod place;
 mod problem;
 mod reader;
 mod schedule;
+mod scheduled;
 mod schema;
 mod strategy;
 mod triggers;

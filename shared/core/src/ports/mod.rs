@@ -18,8 +18,9 @@ use crate::ids::{
     CommitSha, DeliveryId, EnvironmentName, ImageDigestRef, PipelineName, RepositoryPath, RunId,
 };
 use crate::plan::{Place, Plan};
-use crate::preflight::TargetView;
+use crate::preflight::{StarterFacts, TargetView};
 use crate::run::Run;
+use crate::scheduled::StarterRef;
 use crate::service_deployment::ServiceDeploymentView;
 use crate::signature::Secret;
 use crate::source::{Hook, Provider};
@@ -33,6 +34,7 @@ use crate::wait::{Subject, Wait};
 mod checks;
 mod forges;
 mod repositories;
+mod schedules;
 
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use forges::{
@@ -41,6 +43,7 @@ pub use forges::{
 pub use repositories::{
     Announcements, BranchRecords, ListHooks, Notices, PipelineClaims, Reconciliations, SubscriptionRecords,
 };
+pub use schedules::{MoveSchedules, Pointed, ReadSchedules};
 
 /// Why a call to the outside did not work, by what the caller can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -362,6 +365,8 @@ pub trait ReadServices: Sync {
 pub trait ReadTargets: Sync {
     /// Cluster, service and what belongs to them.
     fn target(&self, at: &ServiceRef) -> impl Future<Output = Answer<TargetView>> + Send;
+    /// What starts a task, and that task.
+    fn scheduled_target(&self, at: &StarterRef) -> impl Future<Output = Answer<StarterFacts>> + Send;
 }
 
 /// Moves services.

@@ -87,7 +87,7 @@ async fn claim_service<P: Plans + Environments>(
 ) -> Answer<Option<ServiceClaim>> {
     let plan = ports.plan(run.id).await?;
     let Some(planned) = plan.as_ref().and_then(|plan| plan.environment(environment)) else { return Ok(None) };
-    let service = planned.service();
+    let service = planned.claimed();
     for _ in 0..MAX_CONFLICTS {
         let known = ports.service_claim(&service).await?;
         let version = known.as_ref().map_or(0, |known| known.version) + 1;

@@ -14,16 +14,26 @@ use crate::ids::EnvironmentName;
 use crate::messages;
 use crate::plan::WatchPlan;
 use crate::ports::{
-    Answer, Callbacks, Clock, Fault, Plans, ReadAlarms, ReadMetrics, ReadServices, ReadTargetHealth, Runs,
-    Waits,
+    Answer, Callbacks, Clock, Fault, Plans, ReadAlarms, ReadMetrics, ReadSchedules, ReadServices,
+    ReadTargetHealth, Runs, Waits,
 };
 use crate::run::{EnvironmentState, WatchEnd, WatchStart};
+use crate::scheduled::{check, only};
 use crate::wait::{Wait, Work};
 
 /// Looks at what `wait` watches.
 pub async fn settle_watch<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
-    P: Runs + Plans + Waits + ReadServices + ReadAlarms + ReadMetrics + ReadTargetHealth + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Waits
+        + ReadServices
+        + ReadSchedules
+        + ReadAlarms
+        + ReadMetrics
+        + ReadTargetHealth
+        + Callbacks
+        + Clock,
 {
     let Work::Watch(environment) = &wait.work else {
         return Err(Fault::Permanent("a wait for a watch must name its environment".into()));
@@ -61,13 +71,10 @@ async fn look<P>(
     start: &WatchStart,
 ) -> Answer<Vec<CheckResult>>
 where
-    P: ReadServices + ReadAlarms + ReadMetrics + ReadTargetHealth + Clock,
+    P: ReadServices + ReadSchedules + ReadAlarms + ReadMetrics + ReadTargetHealth + Clock,
 {
     let is_last = ports.now() >= start.ends_at;
-    let service = ports.service(&rollout.at()).await?;
-    let tasks = ports.tasks(&rollout.at()).await?;
-    let sample = judge_tasks(rollout, start, service.as_ref(), &tasks);
-    let mut checks = vec![once("tasks of the new version go on", sample, is_last)];
+    let mut checks = vec![look_at_version(ports, rollout, start, is_last).await?];
     if !plan.alarms.is_empty() {
         let sample = look_at_alarms(ports, &rollout.place, &plan.alarms).await?;
         checks.push(once("no alarm rings", sample, is_last));
@@ -85,6 +92,24 @@ where
         checks.push(once(&format!("errors of targets are below {percent} percent"), sample, is_last));
     }
     Ok(checks)
+}
+
+/// The new version goes on: its tasks, or what starts them.
+async fn look_at_version<P: ReadServices + ReadSchedules>(
+    ports: &P,
+    rollout: &Rollout,
+    start: &WatchStart,
+    is_last: bool,
+) -> Answer<CheckResult> {
+    if let Some(at) = rollout.starter() {
+        let view = only(&at.starter, ports.scheduled(&at).await?);
+        let sample = view.and_then(|view| check(rollout, &view)).map_or_else(Sample::Other, Sample::Good);
+        return Ok(once(&messages::scheduled::check_name(&at.starter), sample, is_last));
+    }
+    let service = ports.service(&rollout.at()).await?;
+    let tasks = ports.tasks(&rollout.at()).await?;
+    let sample = judge_tasks(rollout, start, service.as_ref(), &tasks);
+    Ok(once("tasks of the new version go on", sample, is_last))
 }
 
 /// A single look as a result. Metrics come late: until the last look their absence says nothing.

@@ -10,7 +10,8 @@ use crate::definition::{ContainerDefinitionView, DefinitionView};
 use crate::ids::{ImageDigestRef, RunId};
 use crate::plan::Place;
 use crate::ports::{Answer, CreateServices, Fault, MoveServices, ReadServices, ReadTargets};
-use crate::preflight::TargetView;
+use crate::preflight::{StarterFacts, TargetView};
+use crate::scheduled::StarterRef;
 use crate::service_deployment::ServiceDeploymentView;
 use crate::strategy::Movement;
 use crate::views::{ServiceRef, ServiceView, TaskView};
@@ -102,6 +103,13 @@ impl ReadTargets for World {
     async fn target(&self, at: &ServiceRef) -> Answer<TargetView> {
         self.call("target", &at.service, |state| Ok(state.ecs.target(at))).await
     }
+
+    async fn scheduled_target(&self, at: &StarterRef) -> Answer<StarterFacts> {
+        self.call("scheduled_target", &at.starter, |state| {
+            Ok(StarterFacts { tasks: state.started_by(at), is_on: true, ..StarterFacts::default() })
+        })
+        .await
+    }
 }
 
 impl MoveServices for World {
@@ -114,7 +122,8 @@ impl MoveServices for World {
     ) -> Answer<String> {
         self.call("register", id, |state| {
             // A revision lies where services lie that could run it.
-            let is_here = state.ecs.services.iter().any(|service| service.place == *place);
+            let is_here = state.ecs.services.iter().any(|service| service.place == *place)
+                || state.starters.iter().any(|starter| starter.at.place == *place);
             let known = state.ecs.definitions.get(base).filter(|_| is_here).cloned();
             let mut all =
                 known.ok_or_else(|| Fault::Permanent(format!("there is no task definition {base}")))?;

@@ -33,6 +33,7 @@ mod ecs_time;
 mod faults;
 mod forge;
 mod records;
+mod schedules;
 mod workflow;
 
 pub use builds::{Build, BuildScript, digest_of};
@@ -41,6 +42,7 @@ pub use ecs_records::Record;
 pub use ecs_tasks::{FakeTask, TaskScript};
 pub use faults::{Call, Injected};
 pub use forge::answered;
+pub use schedules::FakeStarter;
 pub use workflow::TokenState;
 
 /// The world in memory. Shared by reference, as the real ports are.
@@ -75,6 +77,7 @@ struct State {
     builds: builds::Builds,
     ecs: ecs::Ecs,
     tasks: ecs_tasks::Tasks,
+    starters: Vec<FakeStarter>,
     cloudwatch: cloudwatch::CloudWatch,
     logs: BTreeMap<(String, String), Vec<String>>,
     probes: VecDeque<Probed>,
@@ -127,6 +130,7 @@ impl World {
             builds: builds::Builds::default(),
             ecs: ecs::Ecs::default(),
             tasks: ecs_tasks::Tasks::default(),
+            starters: Vec::new(),
             cloudwatch: cloudwatch::CloudWatch::default(),
             logs: BTreeMap::new(),
             probes: VecDeque::new(),

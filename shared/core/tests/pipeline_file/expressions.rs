@@ -63,7 +63,7 @@ fn a_run_puts_its_values_in_place_of_the_names() {
     }
     "#);
     assert_eq!(job.image.as_deref(), Some("tools:blue"));
-    let Target::Ecs(target) = &plan.environments[0].target;
+    let Target::Ecs(target) = &plan.environments[0].target else { panic!("a service") };
     assert_eq!((target.cluster.as_str(), target.service.as_str()), ("c-eu-west-1", "web-main"));
     assert_eq!(url(&plan), "https://blue.example.com/main?at=main");
     let Check::Http(check) = &plan.environments[0].validate[0] else { panic!("it asks over HTTP") };
@@ -75,7 +75,7 @@ fn a_pushed_image_is_deployed_by_its_digest() {
     for image in ["${image.uri}", "registry.example.com/base/rust@${image.digest}"] {
         let text = file().replace(&format!("REPO@sha256:{}", "a".repeat(64)), image);
         let plan = plan(&text, &from_image());
-        let Target::Ecs(target) = &plan.environments[0].target;
+        let Target::Ecs(target) = &plan.environments[0].target else { panic!("a service") };
         let expected = from_image().image.unwrap().uri;
         assert_eq!(target.images["web"], ImageSource::Fixed(expected));
     }

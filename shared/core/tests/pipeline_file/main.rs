@@ -10,6 +10,7 @@ mod places;
 mod plan;
 mod robustness;
 mod schedule;
+mod scheduled;
 mod sections;
 mod stages;
 mod triggers;

@@ -99,7 +99,7 @@ fn a_watch_has_an_end_and_names_alarms() {
 fn strategy_of(text: &str) -> (Strategy, u32) {
     let source = changed("strategy: rolling\n        timeout: 10m", text);
     let file = parse("pushway.yml", &source).unwrap_or_else(|problems| panic!("{problems}"));
-    let Target::Ecs(target) = &file.plan.environments[0].target;
+    let Target::Ecs(target) = &file.plan.environments[0].target else { panic!("a service") };
     (target.strategy, target.timeout_seconds)
 }
 
@@ -257,7 +257,7 @@ fn targets_of_later_versions_say_so() {
     pushway.yml:45:7: `lambda` is not supported by this version of Pushway; remove it
     45 |       lambda: { function: web, images: { web: "${build.image.IMAGE}" } }
        |       ^
-    hint: `ecs` is the only target
+    hint: the targets are `ecs` and `ecs_scheduled_task`
     "#);
 }
 

@@ -8,10 +8,10 @@ pub(in crate::pipeline_file) type Later = &'static [(&'static str, &'static str)
 
 /// See [`Later`].
 pub(in crate::pipeline_file) const LATER_TARGET: Later = &[
-    ("lambda", "`ecs` is the only target"),
-    ("kubernetes", "`ecs` is the only target"),
-    ("hosts", "`ecs` is the only target"),
-    ("command", "`ecs` is the only target"),
+    ("lambda", "the targets are `ecs` and `ecs_scheduled_task`"),
+    ("kubernetes", "the targets are `ecs` and `ecs_scheduled_task`"),
+    ("hosts", "the targets are `ecs` and `ecs_scheduled_task`"),
+    ("command", "the targets are `ecs` and `ecs_scheduled_task`"),
 ];
 
 // Jobs.
@@ -116,6 +116,43 @@ pub(in crate::pipeline_file) fn service_without_task() -> Words {
     Words::new(
         "`service_definition` needs `task_definition`: a service that does not exist yet has none to copy",
         "add `task_definition: <file>` beside it",
+    )
+}
+
+pub(in crate::pipeline_file) fn one_target(known: &[&str]) -> Words {
+    Words::new(
+        "an environment deploys to one target",
+        format!("write one of {}, and an environment for each target", known.join(", ")),
+    )
+}
+
+pub(in crate::pipeline_file) fn rule_or_schedule() -> Words {
+    Words::new(
+        "a scheduled task is started by either a rule or a schedule",
+        "write `rule: <name>` for a rule of EventBridge, or `schedule: <name>` for one of EventBridge Scheduler",
+    )
+}
+
+pub(in crate::pipeline_file) fn schedules_have_one_target() -> Words {
+    Words::new("a schedule has just one target", "leave `target` out; only a rule may have several")
+}
+
+pub(in crate::pipeline_file) fn wrong_starter_name(key: &str, found: &str, has_slash: bool) -> Words {
+    let within = match (has_slash, key) {
+        (true, "rule") => ", with `<event bus>/` before it where it is not the default one",
+        (true, _) => ", with `<group>/` before it where it is not the default one",
+        (false, _) => "",
+    };
+    Words::new(
+        format!("{} is not a valid name for {}", quoted(found), quoted(key)),
+        format!("use 1 to 64 letters, digits, dots, hyphens and underscores{within}"),
+    )
+}
+
+pub(in crate::pipeline_file) fn needs_a_service(what: &str) -> Words {
+    Words::new(
+        format!("{what} looks at a service, and a scheduled task has none"),
+        "use `alarms`, `metrics` or a `job`, or run the task once with `before: [{ ecs_task: {} }]`",
     )
 }
 
