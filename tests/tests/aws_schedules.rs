@@ -258,6 +258,33 @@ async fn what_is_started_is_told_with_its_revision_and_images() {
 }
 
 #[tokio::test]
+async fn the_tasks_that_were_started_are_those_of_the_revision() {
+    let list = |status: &str, arns: Value| {
+        let asked = json!({ "cluster": CLUSTER, "family": "report", "desiredStatus": status });
+        ("ListTasks", asked, Ok(json!({ "taskArns": arns })))
+    };
+    let task = |arn: &str, definition: &str, code: i32| {
+        let container = json!({ "name": "report", "exitCode": code });
+        json!({
+            "taskArn": arn, "taskDefinitionArn": definition, "lastStatus": "STOPPED", "desiredStatus": "STOPPED",
+            "stopCode": "EssentialContainerExited", "containers": [container],
+        })
+    };
+    let asked = json!({ "cluster": CLUSTER, "tasks": ["a", "b"] });
+    let described = json!({ "tasks": [task("a", OLD, 0), task("b", NEW, 3)] });
+    let fake = FakeAws::start(vec![
+        list("RUNNING", json!([])),
+        list("STOPPED", json!(["a", "b"])),
+        ("DescribeTasks", asked, Ok(described)),
+    ])
+    .await;
+    let tasks = fake.aws.started(&Place::default(), CLUSTER, NEW).await.unwrap();
+    let [only] = &tasks[..] else { panic!("one: {tasks:?}") };
+    assert_eq!((only.arn.as_str(), only.containers[0].exit_code), ("b", Some(3)));
+    fake.done();
+}
+
+#[tokio::test]
 async fn a_preflight_sees_whether_it_is_turned_on() {
     let asked = json!({ "Name": "nightly", "EventBusName": "default" });
     for (state, is_on) in [("ENABLED", true), ("DISABLED", false)] {

@@ -90,11 +90,13 @@ const PORTS: &[(&str, &[&str])] = &[
     ("ReadLogs", &["logs:GetLogEvents"]),
     ("ReadMetrics", &["cloudwatch:GetMetricData"]),
     ("ReadRuns", &["dynamodb:GetItem"]),
-    // Of what a rule or schedule starts, the images and roles are told, too.
+    // Of what a rule or schedule starts, images, roles and tasks are told, too.
     (
         "ReadSchedules",
         &[
             "ecs:DescribeTaskDefinition",
+            "ecs:DescribeTasks",
+            "ecs:ListTasks",
             "events:ListTargetsByRule",
             "scheduler:GetSchedule",
             "sts:AssumeRole",

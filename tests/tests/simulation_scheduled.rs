@@ -9,7 +9,7 @@ use pushway_core::scheduled::{Starter, StarterRef};
 use pushway_core::testing::{FakeStarter, Injected, TaskScript};
 use pushway_core::views::AlarmState;
 use pushway_tests::sim::every_call::{at_every_call, push};
-use pushway_tests::sim::story::{Story, image_of, old_image};
+use pushway_tests::sim::story::{Story, image_of, old_image, parse};
 use pushway_tests::sim::{Events, people};
 use serde_json::json;
 
@@ -200,6 +200,51 @@ fn the_task_is_run_once_as_it_is_scheduled_and_its_exit_code_decides() {
 }
 
 #[test]
+fn a_run_that_fails_while_it_is_watched_points_it_back() {
+    let after = SignedDuration::from_secs(90);
+    for (script, words) in [
+        (TaskScript::Exits(2, after), "web exit code 2"),
+        (TaskScript::CannotStart, "CannotPullContainerError"),
+    ] {
+        let mut story = Story::new();
+        let (old, commit) = with_rule(&mut story, "    watch: { for: 10m }\n");
+        let id = story.push("main", &commit);
+        story.sim.run_for(SignedDuration::from_mins(6));
+        let watch = story.run(id).environments[0].watch.clone().expect("it is watched");
+        assert!(watch.start.is_some() && watch.end.is_none());
+        story.world().start_scheduled(&rule(), TaskScript::Exits(0, after));
+        story.world().start_scheduled(&rule(), script);
+        story.sim.run();
+        story.check();
+        let run = story.run(id);
+        assert_eq!(run.status, Status::RolledBack, "{:?}", run.cause);
+        assert!(cause(&run).contains("turned sick") && cause(&run).contains(words), "{}", cause(&run));
+        let evidence = &run.cause.as_ref().unwrap().evidence;
+        assert!(
+            evidence.iter().any(|line| line.starts_with("web of ") && line.ends_with(" began")),
+            "{evidence:?}"
+        );
+        assert_eq!(starter(&story).names("task"), old);
+    }
+}
+
+#[test]
+fn runs_that_end_well_and_runs_of_the_old_image_are_no_sickness() {
+    let mut story = Story::new();
+    let (_, commit) = with_rule(&mut story, "    watch: { for: 10m }\n");
+    story.world().start_scheduled(&rule(), TaskScript::Exits(1, SignedDuration::from_mins(8)));
+    let id = story.push("main", &commit);
+    story.sim.run_for(SignedDuration::from_mins(6));
+    story.world().start_scheduled(&rule(), TaskScript::Exits(0, SignedDuration::from_mins(1)));
+    story.sim.run();
+    story.check();
+    let run = story.run(id);
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
+    let end = run.environments[0].watch.as_ref().unwrap().end.as_ref().unwrap();
+    assert_eq!(end.checks[1].detail, "1 run has ended");
+}
+
+#[test]
 fn f37_a_rollback_by_hand_brings_an_older_image_back() {
     let mut story = Story::new();
     let (_, first) = with_rule(&mut story, "");
@@ -218,6 +263,55 @@ fn f37_a_rollback_by_hand_brings_an_older_image_back() {
     assert_eq!(rollout.images["web"].digest(), image_of(&first).digest());
     assert_eq!(story.world().bases()[&rollout.task_definition], revision(&one));
     assert_eq!(starter(&story).names("task"), rollout.task_definition);
+}
+
+#[test]
+fn a41_a_rule_of_another_account_is_reached_with_that_accounts_role_in_every_call() {
+    let place = Place {
+        role: Some("arn:aws:iam::111122223333:role/pushway-target".into()),
+        external_id: Some("7f3a-web".into()),
+        region: Some("eu-west-1".into()),
+        pipeline: Some(parse("web")),
+    };
+    let there = StarterRef { place: place.clone(), ..rule() };
+    let mut story = Story::new();
+    let aws = "    aws: { role: \"arn:aws:iam::111122223333:role/pushway-target\", external_id: \"7f3a-web\", region: eu-west-1 }\n    before: [ { ecs_task: {} } ]\n    watch: { for: 10m }\n";
+    let (old, commit) = with_rule(&mut story, aws);
+    // A call without the role would not even see the rule.
+    story.world().with_starter(&rule(), |starter| starter.at.place = place);
+    let id = story.push("main", &commit);
+    story.sim.run_for(SignedDuration::from_mins(6));
+    story.world().start_scheduled(&there, TaskScript::Exits(4, SignedDuration::from_secs(30)));
+    story.sim.run();
+    story.check();
+    let run = story.run(id);
+    assert_eq!(run.status, Status::RolledBack, "{:?}", run.cause);
+    assert!(cause(&run).contains("exit code 4"), "{}", cause(&run));
+    let starter = story.world().fake_starter(&there).unwrap();
+    assert_eq!(starter.moves, [("pushway", revision(&run)), ("pushway", old)]);
+}
+
+#[test]
+fn f27_two_pipelines_that_point_one_rule_take_turns() {
+    let mut story = Story::new();
+    let watched = pipeline("rule: nightly", "    watch: { for: 2m }\n");
+    let other =
+        watched.replace("pipeline: web", "pipeline: other").replace("rule: nightly", "rule: default/nightly");
+    story.world().add_starter(rule().starter, &old_image());
+    let commit = story.commit_with(&[(".pushway/a.yml", &watched), (".pushway/b.yml", &other)]);
+    story.push("main", &commit);
+    let mut seen = Vec::new();
+    while !story.world().all_over() {
+        story.sim.run_for(SignedDuration::from_secs(10));
+        let why = |run: &Run| run.environments.first().and_then(|state| state.blocked.clone());
+        seen.extend(story.world().runs().iter().filter_map(why));
+    }
+    story.sim.run();
+    story.check();
+    assert!(seen.iter().any(|why| why.contains("deploys to rule default/nightly for")), "{seen:?}");
+    let statuses: Vec<_> = story.world().runs().iter().map(|run| run.status).collect();
+    assert_eq!(statuses, [Status::Succeeded; 2]);
+    assert_eq!(starter(&story).moves.len(), 2);
 }
 
 #[test]

@@ -54,24 +54,9 @@ impl ReadServices for Aws {
     }
 
     async fn tasks(&self, at: &ServiceRef) -> Answer<Vec<TaskView>> {
-        let ecs = self.at(&at.place).ecs;
-        let mut arns = Vec::new();
-        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
-            arns.extend(list_tasks(&ecs, at, status).await?);
-        }
-        let mut tasks = Vec::new();
-        for batch in arns.chunks(BATCH) {
-            let answer = ecs
-                .describe_tasks()
-                .cluster(&at.cluster)
-                .set_tasks(Some(batch.to_vec()))
-                .send()
-                .await
-                .map_err(|error| fault("ecs DescribeTasks", &error))?;
-            tasks.extend(answer.tasks.unwrap_or_default());
-        }
-        tasks.sort_by_key(|task| std::cmp::Reverse(task.created_at.map(|at| at.secs())));
-        Ok(tasks.iter().map(task_view).collect())
+        // AWS takes name and ARN here, emulators the name only.
+        let service = at.service.rsplit('/').next().unwrap_or(&at.service);
+        tasks(&self.at(&at.place).ecs, &at.cluster, Of::Service(service)).await
     }
 
     async fn service_deployment(
@@ -180,20 +165,46 @@ pub(crate) async fn describe_task_definition(
     Ok((definition, answer.tags.unwrap_or_default()))
 }
 
-/// ARNs of the service's tasks of one kind, the latest ones.
-async fn list_tasks(ecs: &Client, at: &ServiceRef, status: DesiredStatus) -> Answer<Vec<String>> {
-    let (mut arns, mut next) = (Vec::new(), None);
-    // AWS takes name and ARN here, emulators the name only.
-    let service = at.service.rsplit('/').next().unwrap_or(&at.service);
-    for _ in 0..MAX_PAGES {
+/// Whose tasks are meant.
+#[derive(Clone, Copy)]
+pub(crate) enum Of<'a> {
+    /// Those of a service, by name.
+    Service(&'a str),
+    /// Those of every revision of a family.
+    Family(&'a str),
+}
+
+/// Running tasks and those that stopped lately, the latest first.
+pub(crate) async fn tasks(ecs: &Client, cluster: &str, of: Of<'_>) -> Answer<Vec<TaskView>> {
+    let mut arns = Vec::new();
+    for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+        arns.extend(list_tasks(ecs, cluster, of, status).await?);
+    }
+    let mut tasks = Vec::new();
+    for batch in arns.chunks(BATCH) {
         let answer = ecs
-            .list_tasks()
-            .cluster(&at.cluster)
-            .service_name(service)
-            .desired_status(status.clone())
-            .set_next_token(next)
+            .describe_tasks()
+            .cluster(cluster)
+            .set_tasks(Some(batch.to_vec()))
             .send()
-            .await;
+            .await
+            .map_err(|error| fault("ecs DescribeTasks", &error))?;
+        tasks.extend(answer.tasks.unwrap_or_default());
+    }
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.created_at.map(|at| at.secs())));
+    Ok(tasks.iter().map(task_view).collect())
+}
+
+/// ARNs of the tasks of one kind, the latest ones.
+async fn list_tasks(ecs: &Client, cluster: &str, of: Of<'_>, status: DesiredStatus) -> Answer<Vec<String>> {
+    let (mut arns, mut next) = (Vec::new(), None);
+    for _ in 0..MAX_PAGES {
+        let asked = ecs.list_tasks().cluster(cluster);
+        let asked = match of {
+            Of::Service(name) => asked.service_name(name),
+            Of::Family(name) => asked.family(name),
+        };
+        let answer = asked.desired_status(status.clone()).set_next_token(next).send().await;
         let page = match answer {
             Ok(page) => page,
             Err(error) => match code(&error) {

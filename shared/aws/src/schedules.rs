@@ -9,10 +9,11 @@ use pushway_core::fact::Scheduled;
 use pushway_core::plan::Place;
 use pushway_core::ports::{Answer, Fault, MoveSchedules, Pointed, ReadSchedules};
 use pushway_core::scheduled::{ScheduledView, Starter, StarterRef};
+use pushway_core::views::TaskView;
 use serde_json::{Value, json};
 
 use crate::Aws;
-use crate::ecs::describe_task_definition;
+use crate::ecs::{Of, describe_task_definition, tasks};
 use crate::errors::{classify, code, fault};
 use crate::places::Clients;
 use crate::raw::{self, Body};
@@ -34,6 +35,14 @@ impl ReadSchedules for Aws {
             views.push(view(&clients, &at.starter, &target).await?);
         }
         Ok(Some(views))
+    }
+
+    async fn started(&self, place: &Place, cluster: &str, task_definition: &str) -> Answer<Vec<TaskView>> {
+        let named = task_definition.rsplit('/').next().unwrap_or(task_definition);
+        let (family, _) = named.split_once(':').unwrap_or((named, ""));
+        let mut tasks = tasks(&self.at(place).ecs, cluster, Of::Family(family)).await?;
+        tasks.retain(|task| task.task_definition == task_definition);
+        Ok(tasks)
     }
 }
 

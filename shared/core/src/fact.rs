@@ -445,9 +445,14 @@ impl TaskEnd {
     /// The same with the last lines of a log.
     #[must_use]
     pub fn with_log(mut self, lines: &[String]) -> Self {
-        let last = &lines[lines.len().saturating_sub(Self::MAX_LINES)..];
-        self.log = last.iter().map(|line| bounded(line, Self::MAX_LINE)).collect();
+        self.log = Self::of_log(lines);
         self
+    }
+
+    /// What is kept of a log: its last lines.
+    pub fn of_log(lines: &[String]) -> Vec<String> {
+        let last = &lines[lines.len().saturating_sub(Self::MAX_LINES)..];
+        last.iter().map(|line| bounded(line, Self::MAX_LINE)).collect()
     }
 }
 

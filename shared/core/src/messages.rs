@@ -69,7 +69,7 @@ pub fn turned_sick(
         format!("the new version was healthy, and turned sick after {minutes} min")
     };
     let advice = "look at what turned sick and at the service's log from then, then push a fix";
-    let evidence = checks.iter().map(check_line);
+    let evidence = checks.iter().map(check_line).chain(failed.evidence.iter().cloned());
     let summary = format!("{when}: {}", failed.detail);
     Some(Cause::new(environment_stage(environment), summary, advice).with_evidence(evidence))
 }
@@ -287,7 +287,9 @@ pub fn over_irreversible(undone: &[RunId]) -> String {
 /// Another pipeline deploys to the same service.
 pub fn service_in_use(claim: &ServiceClaim) -> String {
     let ServiceClaim { service, run, pipeline, environment, .. } = claim;
-    format!("run {run} deploys to service {} for {environment} of {pipeline}", service.service)
+    // Rules and schedules are claimed by what they lie in, which no service's name shows.
+    let kind = if service.service.contains('/') { &service.cluster } else { "service" };
+    format!("run {run} deploys to {kind} {} for {environment} of {pipeline}", service.service)
 }
 
 /// The environment takes no deploys for now.

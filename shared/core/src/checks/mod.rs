@@ -15,7 +15,7 @@ pub use http::judge_http;
 pub use metrics::{ERRORS, REQUESTS, judge_errors, judge_metrics, queries_of};
 pub use tally::{Sample, Tally};
 pub use targets::judge_targets;
-pub use tasks::{judge_tasks, stopped_tasks};
+pub use tasks::{judge_runs, judge_tasks, stopped_tasks};
 
 /// Text from outside, as a sentence may show it.
 fn shown(text: &str) -> String {

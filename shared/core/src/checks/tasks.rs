@@ -1,4 +1,4 @@
-//! The tasks of a service while it is watched: those of the new version must go on.
+//! The tasks of a new version while it is watched: those of a service must go on, those that are scheduled end well.
 
 use super::Sample;
 use crate::fact::Rollout;
@@ -44,6 +44,27 @@ pub fn judge_tasks(
         1 => "1 task runs on".to_owned(),
         running => format!("{running} tasks run on"),
     })
+}
+
+/// Judges the runs of a scheduled task so far: each that has ended did so with exit code 0. Gives the task and the
+/// container that did not, too. Only containers that the deploy brings an image count: the others are told to stop
+/// with them, and exit as they like.
+pub fn judge_runs<'a>(
+    rollout: &'a Rollout,
+    tasks: &'a [TaskView],
+) -> (Sample, Option<(&'a TaskView, &'a str)>) {
+    let ended =
+        || ours(rollout, tasks).filter(|task| task.is_stopped && task.stop_code != "SpotInterruption");
+    let failed = |task: &'a TaskView| {
+        let brought = task.containers.iter().filter(|container| rollout.images.contains_key(&container.name));
+        // A container without a code never ran.
+        let container = brought.into_iter().find(|container| container.exit_code != Some(0))?;
+        Some((task, container.name.as_str()))
+    };
+    match ended().find_map(failed) {
+        Some((task, name)) => (Sample::Bad(messages::stopped_tasks(&[task])), Some((task, name))),
+        None => (Sample::Good(messages::scheduled::runs_so_far(ended().count())), None),
+    }
 }
 
 fn ours<'a>(rollout: &'a Rollout, tasks: &'a [TaskView]) -> impl Iterator<Item = &'a TaskView> {

@@ -67,6 +67,20 @@ pub fn check_name(starter: &Starter) -> String {
     format!("{starter} starts the built image by digest")
 }
 
+/// The check of its runs while it is watched.
+pub fn runs_check_name() -> &'static str {
+    "each run that has ended did so with exit code 0"
+}
+
+/// Runs that have ended well.
+pub fn runs_so_far(ended: usize) -> String {
+    match ended {
+        0 => "no run has ended yet".into(),
+        1 => "1 run has ended".into(),
+        ended => format!("{ended} runs have ended"),
+    }
+}
+
 /// Someone pointed it elsewhere after this run had written.
 pub fn moved_elsewhere(starter: &Starter, found: &str) -> String {
     format!("someone else has pointed {starter} at {found} meanwhile")

@@ -6,11 +6,19 @@ use super::Answer;
 use crate::fact::Scheduled;
 use crate::plan::Place;
 use crate::scheduled::{ScheduledView, StarterRef};
+use crate::views::TaskView;
 
 /// Reads what starts tasks.
 pub trait ReadSchedules: Sync {
     /// The ECS tasks that a rule or schedule starts; `None` where there is no such rule or schedule.
     fn scheduled(&self, at: &StarterRef) -> impl Future<Output = Answer<Option<Vec<ScheduledView>>>> + Send;
+    /// The tasks of a revision, whoever started them: those that run, and those that stopped lately.
+    fn started(
+        &self,
+        place: &Place,
+        cluster: &str,
+        task_definition: &str,
+    ) -> impl Future<Output = Answer<Vec<TaskView>>> + Send;
 }
 
 /// What pointing a task at a revision came to.

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::look::usage;
 use super::service::record_first;
 use super::{Settled, answer, load_planned, look_at_alarms, look_at_errors, look_at_metrics, state_of};
-use crate::checks::{Sample, Tally, judge_tasks};
+use crate::checks::{Sample, Tally, judge_runs, judge_tasks};
 use crate::contract::errors;
-use crate::fact::{CheckResult, Fact, Rollout};
+use crate::fact::{CheckResult, Fact, Rollout, TaskEnd};
 use crate::ids::EnvironmentName;
 use crate::messages;
 use crate::plan::WatchPlan;
@@ -74,7 +74,7 @@ where
     P: ReadServices + ReadSchedules + ReadAlarms + ReadMetrics + ReadTargetHealth + Clock,
 {
     let is_last = ports.now() >= start.ends_at;
-    let mut checks = vec![look_at_version(ports, rollout, start, is_last).await?];
+    let mut checks = look_at_version(ports, rollout, start, is_last).await?;
     if !plan.alarms.is_empty() {
         let sample = look_at_alarms(ports, &rollout.place, &plan.alarms).await?;
         checks.push(once("no alarm rings", sample, is_last));
@@ -100,16 +100,30 @@ async fn look_at_version<P: ReadServices + ReadSchedules>(
     rollout: &Rollout,
     start: &WatchStart,
     is_last: bool,
-) -> Answer<CheckResult> {
+) -> Answer<Vec<CheckResult>> {
     if let Some(at) = rollout.starter() {
         let view = only(&at.starter, ports.scheduled(&at).await?);
         let sample = view.and_then(|view| check(rollout, &view)).map_or_else(Sample::Other, Sample::Good);
-        return Ok(once(&messages::scheduled::check_name(&at.starter), sample, is_last));
+        let named = once(&messages::scheduled::check_name(&at.starter), sample, is_last);
+        return Ok(vec![named, look_at_runs(ports, rollout).await?]);
     }
     let service = ports.service(&rollout.at()).await?;
     let tasks = ports.tasks(&rollout.at()).await?;
     let sample = judge_tasks(rollout, start, service.as_ref(), &tasks);
-    Ok(once("tasks of the new version go on", sample, is_last))
+    Ok(vec![once("tasks of the new version go on", sample, is_last)])
+}
+
+/// The tasks that were started since: how they ended, and what the one that did not end well has logged.
+async fn look_at_runs<P: ReadServices + ReadSchedules>(ports: &P, rollout: &Rollout) -> Answer<CheckResult> {
+    let tasks = ports.started(&rollout.place, &rollout.cluster, &rollout.task_definition).await?;
+    let (sample, failed) = judge_runs(rollout, &tasks);
+    let mut result = once(messages::scheduled::runs_check_name(), sample, true);
+    if let Some((task, container)) = failed {
+        // A log that can't be read must not hide how the task ended.
+        let log = ports.task_log(&rollout.place, task, container).await.unwrap_or_default();
+        result.evidence = TaskEnd::of_log(&log);
+    }
+    Ok(result)
 }
 
 /// A single look as a result. Metrics come late: until the last look their absence says nothing.

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::{Event, State, World};
 use crate::plan::Place;
 use crate::ports::{Answer, Fault, ReadTasks, RunTasks};
-use crate::views::{ContainerView, TaskRef, TaskRequest, TaskView};
+use crate::scheduled::StarterRef;
+use crate::views::{ContainerView, ServiceRef, TaskRef, TaskRequest, TaskView};
 
 /// How long a task takes that was not told otherwise.
 const USUAL: SignedDuration = SignedDuration::from_secs(20);
@@ -127,6 +128,47 @@ impl World {
     /// The tasks that were started, in order.
     pub fn fake_tasks(&self) -> Vec<FakeTask> {
         self.lock().tasks.started.clone()
+    }
+}
+
+impl World {
+    /// Lets a rule or schedule start its first task now, as it does when its time has come.
+    pub fn start_scheduled(&self, at: &StarterRef, script: TaskScript) {
+        let mut state = self.lock();
+        let Some(view) = state.started_by(at).and_then(|tasks| tasks.into_iter().next()) else { return };
+        let service =
+            ServiceRef { place: at.place.clone(), cluster: view.cluster, service: at.starter.to_string() };
+        let number = state.tasks.started.len() + 1;
+        let task = FakeTask {
+            arn: format!("arn:aws:ecs:eu-central-1:000000000000:task/demo/scheduled-{number}"),
+            request: TaskRequest {
+                service,
+                definition: None,
+                scheduled: None,
+                task_definition: view.revision,
+                container: "web".into(),
+                command: Vec::new(),
+                mark: format!("events-rule-{number}"),
+            },
+            told_to_stop: None,
+            script,
+            started_at: state.now,
+            ended_at: None,
+        };
+        state.tasks.started.push(task);
+    }
+}
+
+impl Tasks {
+    /// Those of a revision.
+    pub(super) fn of(&self, place: &Place, cluster: &str, task_definition: &str) -> Vec<TaskView> {
+        let is_of = |task: &&FakeTask| {
+            let service = &task.request.service;
+            task.request.task_definition == task_definition
+                && service.cluster == cluster
+                && service.place == *place
+        };
+        self.started.iter().filter(is_of).map(view).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::ids::ImageDigestRef;
 use crate::plan::Place;
 use crate::ports::{Answer, MoveSchedules, Pointed, ReadSchedules};
 use crate::scheduled::{ScheduledView, Starter, StarterRef};
+use crate::views::TaskView;
 
 /// A rule or schedule of the world.
 #[derive(Debug, Clone)]
@@ -125,6 +126,11 @@ impl ReadSchedules for World {
             Ok(tasks)
         })
         .await
+    }
+
+    async fn started(&self, place: &Place, cluster: &str, task_definition: &str) -> Answer<Vec<TaskView>> {
+        self.call("started", task_definition, |state| Ok(state.tasks.of(place, cluster, task_definition)))
+            .await
     }
 }
 
