@@ -124,6 +124,11 @@ fn environment() -> BoxedStrategy<Value> {
             ecs.insert("images".into(), json!({ "web": image, "side": "${image.uri}" }));
             let mut environment =
                 json!({ "name": "staging", "deploy": { "ecs": ecs }, "on_failure": on_failure });
+            if place && on_failure == "hold" {
+                environment["deploy"] = json!({ "ecs_scheduled_task": {
+                    "rule": "jobs/night-${commit.short}", "target": "a.b_c", "images": { "web": "${image.uri}" }
+                } });
+            }
             if place {
                 environment["before"] = json!([{ "ecs_task": {
                     "container": "web", "command": ["./migrate"], "task_definition": "a.json", "timeout": "5m"
@@ -244,6 +249,7 @@ fn the_schema_has_the_limits_of_the_parser() {
         ("/$defs/job/properties/retries/maximum", limits::MAX_RETRIES.into()),
         ("/$defs/environment/properties/validate/maxItems", limits::MAX_CHECKS),
         ("/$defs/ecs/properties/images/maxProperties", limits::MAX_IMAGES),
+        ("/$defs/ecs_scheduled_task/properties/images/maxProperties", limits::MAX_IMAGES),
         ("/$defs/environment/properties/before/maxItems", limits::MAX_BEFORE),
         ("/$defs/ecs_task/properties/command/maxItems", limits::MAX_ARGUMENTS),
         ("/$defs/ecs_task/properties/command/items/maxLength", limits::MAX_ARGUMENT_BYTES),
