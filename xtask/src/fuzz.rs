@@ -58,13 +58,12 @@ pub(crate) fn main(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs every target for some seconds; whether all held.
-pub(crate) fn all_hold(seconds: u32) -> anyhow::Result<bool> {
-    let program = build()?;
-    Ok(fuzz(&program, list(&program)?, seconds)? == 0)
+pub(crate) fn all_hold(program: &Path, seconds: u32) -> anyhow::Result<bool> {
+    Ok(fuzz(program, list(program)?, seconds)? == 0)
 }
 
 /// Builds the program that holds all targets. It has a folder of its own: no other build is instrumented.
-fn build() -> anyhow::Result<PathBuf> {
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let root = root();
     compiler(&root)?;
     say("building the fuzz targets (the first time takes minutes)");
@@ -103,9 +102,10 @@ fn list(program: &Path) -> anyhow::Result<Vec<String>> {
     Ok(read(&mut fuzzer(program, "list"))?.lines().map(str::to_owned).collect())
 }
 
+/// It takes what time others leave: tests may run beside it.
 fn fuzzer(program: &Path, target: &str) -> Command {
-    let mut fuzzer = command::<&str>(&root(), program, &[]);
-    fuzzer.env("PUSHWAY_FUZZ_TARGET", target);
+    let mut fuzzer = command(&root(), "nice", &["-n", "19"]);
+    fuzzer.arg(program).env("PUSHWAY_FUZZ_TARGET", target);
     fuzzer
 }
 

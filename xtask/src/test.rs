@@ -24,10 +24,18 @@ pub(crate) async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     tools::install(engine.layout(), &say).await?;
     let log = engine.layout().logs().join("docker-install.log");
     docker::prepare(std::env::var("DOCKER_HOST").ok().as_deref(), &log, &say).await?;
-    // Before the tests, whose summary closes the output.
-    let holds = args.fuzz_seconds == 0 || fuzz::all_hold(args.fuzz_seconds)?;
+    let fuzzer = if args.fuzz_seconds == 0 { None } else { Some(fuzz::build()?) };
+    // Beside the tests, which wait more than they work.
+    let fuzzing = fuzzer.map(|program| {
+        let seconds = args.fuzz_seconds;
+        std::thread::spawn(move || fuzz::all_hold(&program, seconds))
+    });
     // Standard output is the test runner's own: its summary is what a reader looks for.
     let status = command(&root, "cargo", &["test", "--workspace", "--no-fail-fast"]).status()?;
+    let holds = match fuzzing.map(std::thread::JoinHandle::join) {
+        None => true,
+        Some(held) => held.map_err(|_| anyhow::anyhow!("the fuzzing died"))??,
+    };
     if !holds {
         say("a fuzz target broke; its input and how to replay it are shown above the tests");
     }

@@ -97,10 +97,14 @@ fn pushes_become_verified_deployments_or_honest_failures() {
     assert!(!run["findings"].to_string().contains("could not be looked at"), "{run:#}");
     assert!(listed().len() > before.len());
 
+    deploy(&repository);
+}
+
+fn deploy(repository: &Repository) {
     let service = Service::of_the_demo();
-    deploys::story(&repository, &service);
-    failures::story(&repository, &service);
-    kills::story(&repository, &service);
+    deploys::story(repository, &service);
+    failures::story(repository, &service);
+    kills::story(repository, &service);
 }
 
 /// The installation that the demo has left running; taken down in the end, whatever happens.
