@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use pushway_core::approval::{ApprovalRequest, ApprovalState};
 use pushway_core::ids::{EnvironmentName, RunId};
-use pushway_core::run::Run;
+use pushway_core::messages::checkpoints::waits;
+use pushway_core::run::{CheckpointState, Run};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -51,6 +52,14 @@ pub(crate) struct Reject {
 }
 
 #[derive(Deserialize)]
+struct Paused {
+    run_id: RunId,
+    pipeline: Option<String>,
+    environment: EnvironmentName,
+    pause: CheckpointState,
+}
+
+#[derive(Deserialize)]
 struct Listed {
     run_id: RunId,
     pipeline: Option<String>,
@@ -67,8 +76,15 @@ pub(crate) async fn list(at: &At, as_json: bool, _: &List) -> anyhow::Result<Exi
     }
     let listed: Vec<Listed> = serde_json::from_value(answer["approvals"].clone())
         .context("read the approvals; is this `pushway` older than the installation?")?;
-    if listed.is_empty() {
+    // An installation of before there were pauses lists none.
+    let paused: Vec<Paused> = serde_json::from_value(answer["pauses"].clone()).unwrap_or_default();
+    if listed.is_empty() && paused.is_empty() {
         output::note("nothing waits for approval");
+    }
+    for Paused { run_id, pipeline, environment, pause } in paused {
+        let pipeline = pipeline.as_deref().unwrap_or("?");
+        output::line(&format!("{environment} of {pipeline}, run {run_id}"))?;
+        output::line(&format!("  {}", waits(pause.served)))?;
     }
     for listed in listed {
         let pipeline = listed.pipeline.as_deref().unwrap_or("?");

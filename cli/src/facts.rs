@@ -59,6 +59,11 @@ fn tell_of_environment(fact: &Fact) -> String {
         Fact::DeployEnded { environment, failure: Some(failure), .. } => {
             format!("{environment}: {}", failure.cause.summary)
         }
+        Fact::CheckpointReached { .. }
+        | Fact::CheckpointChecked { .. }
+        | Fact::CheckpointPaused { .. }
+        | Fact::CheckpointAnswered { .. }
+        | Fact::CheckpointEnded { .. } => tell_of_checkpoint(fact),
         Fact::Validated { environment, checks } => {
             let passed = checks.iter().filter(|check| check.passed).count();
             format!("{environment}: {passed} of {} checks passed", checks.len())
@@ -79,6 +84,30 @@ fn tell_of_environment(fact: &Fact) -> String {
         Fact::RollbackStarted { environment, .. } => format!("{environment}: going back"),
         Fact::RollbackEnded { environment, .. } => format!("{environment}: rollback ended"),
         // One that has no words yet is better shown raw than not at all.
+        other => format!("{other:?}"),
+    }
+}
+
+/// A fact about a checkpoint of a deployment.
+fn tell_of_checkpoint(fact: &Fact) -> String {
+    match fact {
+        Fact::CheckpointReached { environment, served, .. } => {
+            format!("{environment}: ECS asks whether to go on; the new version has {served} % of the traffic")
+        }
+        Fact::CheckpointChecked { environment, result, .. } => {
+            format!("{environment}: {}: {}", result.check, result.detail)
+        }
+        Fact::CheckpointPaused { environment, until, .. } => {
+            format!("{environment}: waits for a person until {}; `pushway continue`", clock(*until))
+        }
+        Fact::CheckpointAnswered { environment, answer, .. } => {
+            let what = if answer.goes_on { "go on" } else { "go back" };
+            format!("{environment}: {} said to {what}", answer.by)
+        }
+        Fact::CheckpointEnded { environment, end, .. } => match end.failure {
+            None => format!("{environment}: goes on"),
+            Some(_) => format!("{environment}: goes back"),
+        },
         other => format!("{other:?}"),
     }
 }

@@ -18,6 +18,7 @@ mod init;
 mod installation;
 mod local;
 mod output;
+mod pause;
 mod repos;
 mod rotate;
 mod run;
@@ -75,6 +76,10 @@ enum Verb {
     Approve(approve::Approve),
     /// Reject a deploy; its run ends.
     Reject(approve::Reject),
+    /// Let a deployment go on that waits for a person in the middle.
+    Continue(pause::Continue),
+    /// Let a deployment go back that waits for a person in the middle.
+    GoBack(pause::GoBack),
     /// Bring an earlier good version of an environment back.
     Rollback(environment::Rollback),
     /// Say which rule started, ignored, queued or superseded what.
@@ -127,6 +132,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Approvals(args) => approve::list(&cli.at, cli.json, &args).await,
         Verb::Approve(args) => approve::approve(&cli.at, cli.json, &args).await,
         Verb::Reject(args) => approve::reject(&cli.at, cli.json, &args).await,
+        Verb::Continue(args) => pause::go_on(&cli.at, cli.json, &args).await,
+        Verb::GoBack(args) => pause::go_back(&cli.at, cli.json, &args).await,
         Verb::Rollback(args) => environment::roll_back(&cli.at, cli.json, &args).await,
         Verb::Env { verb } => environment::main(&cli.at, cli.json, &verb).await,
         Verb::Hook { verb } => hook::main(&verb).await,

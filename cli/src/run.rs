@@ -222,6 +222,9 @@ fn environment_words(environment: &EnvironmentState) -> String {
         state if state.has_failed() => "failed".into(),
         state if state.is_validated() => "deployed and validated, being watched".into(),
         state if state.deploy.is_some() => "deployed, being validated".into(),
+        state if state.paused().is_some() => {
+            pushway_core::messages::checkpoints::waits(state.paused().map_or(0, |point| point.served))
+        }
         state if state.rollout.is_some() => "deploying".into(),
         state if state.fence.is_some() => "locked for this run".into(),
         EnvironmentState { approval: Some(approval), .. } if !approval.is_granted() => {

@@ -9,6 +9,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use pushway_aws::{Aws, Settings};
+use pushway_core::checkpoint::CheckHook;
 use pushway_core::fact::RollbackOwner;
 use pushway_core::plan::{Place, Strategy};
 use pushway_core::ports::{Fault, MoveServices as _, ReadServices as _};
@@ -30,6 +31,10 @@ struct FakeEcs {
 
 impl FakeEcs {
     async fn start(script: Script) -> Self {
+        Self::start_with(script, Settings::for_table("unused")).await
+    }
+
+    async fn start_with(script: Script, settings: Settings) -> Self {
         let left = Arc::new(Mutex::new(script));
         let asked = Arc::clone(&left);
         let answer = move |headers: HeaderMap, body: Bytes| {
@@ -48,7 +53,7 @@ impl FakeEcs {
                 "k", "s", None, None, "test",
             )))
             .build();
-        Self { aws: Aws::with_config(&config, Settings::for_table("unused")), left }
+        Self { aws: Aws::with_config(&config, settings), left }
     }
 
     /// Everything was asked for.
@@ -80,6 +85,15 @@ fn reply(
     match answer {
         Ok(body) => (StatusCode::OK, JSON, body.to_string()),
         Err(code) => (StatusCode::BAD_REQUEST, JSON, json!({ "__type": code, "message": "no" }).to_string()),
+    }
+}
+
+/// The settings of a function that sets hooks.
+fn settings() -> Settings {
+    Settings {
+        hook_function: Some("arn:function".into()),
+        hook_role: Some("arn:role".into()),
+        ..Settings::for_table("unused")
     }
 }
 
@@ -183,10 +197,74 @@ async fn a_strategy_is_put_into_what_the_service_is_set_to() {
             ("UpdateService", update, Ok(json!({ "service": service(OURS, &set) }))),
         ])
         .await;
-        let moved = fake.aws.move_service(&at(), OURS, &Movement { strategy, alarms: names }).await;
+        let moved =
+            fake.aws.move_service(&at(), OURS, &Movement { strategy, alarms: names, hook: None }).await;
         assert_eq!(moved, Ok("ecs-svc/2".into()), "{strategy:?}");
         fake.done();
     }
+}
+
+#[tokio::test]
+async fn our_hook_is_put_beside_those_of_others_and_taken_off_again() {
+    let theirs = json!({ "hookTargetArn": "arn:theirs", "roleArn": "arn:their-role", "lifecycleStages": ["POST_SCALE_UP"], "hookDetails": { "bucket": "b" } });
+    let hook = |run: &str, minutes: u32| {
+        json!({
+            "targetType": "AWS_LAMBDA",
+            "hookTargetArn": "arn:function",
+            "roleArn": "arn:role",
+            "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+            "hookDetails": { "pushway": { "run": run, "environment": "staging" } },
+            "timeoutConfiguration": { "timeoutInMinutes": minutes, "action": "ROLLBACK" },
+        })
+    };
+    let (old, new) = ("01937b2e-6c80-7d3a-9c41-5f0a8be2d417", "01937b2e-6c80-7d3a-9c41-5f0a8be2d418");
+    let wanted = CheckHook::new(new.parse().unwrap(), "staging".parse().unwrap(), 601);
+    let strategy = Strategy::BlueGreen { bake_minutes: 3 };
+    for (has, asks, gets) in [
+        (json!([theirs]), Some(&wanted), json!([theirs, hook(new, 11)])),
+        (json!([hook(old, 5), theirs]), Some(&wanted), json!([theirs, hook(new, 11)])),
+        (json!([hook(old, 5)]), None, json!([])),
+        (json!([theirs]), None, json!([theirs])),
+        (json!([]), None, json!(null)),
+    ] {
+        let mut set = configured();
+        set["lifecycleHooks"] = has.clone();
+        let mut configuration = configured();
+        configuration["strategy"] = json!("BLUE_GREEN");
+        configuration["bakeTimeInMinutes"] = json!(3);
+        if !gets.is_null() {
+            configuration["lifecycleHooks"] = gets;
+        }
+        let update = json!({
+            "cluster": "demo",
+            "service": "web",
+            "taskDefinition": OURS,
+            "deploymentConfiguration": configuration,
+        });
+        let set = json!({ "deploymentConfiguration": set });
+        let script = vec![
+            describe_services(&set),
+            ("UpdateService", update, Ok(json!({ "service": service(OURS, &set) }))),
+        ];
+        let fake = FakeEcs::start_with(script, settings()).await;
+        let movement = Movement { strategy, alarms: Vec::new(), hook: asks.cloned() };
+        assert_eq!(fake.aws.move_service(&at(), OURS, &movement).await, Ok("ecs-svc/2".into()), "{has}");
+        fake.done();
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_may_set_no_hook_says_what_is_missing() {
+    let set = json!({ "deploymentConfiguration": configured() });
+    let fake = FakeEcs::start(vec![describe_services(&set)]).await;
+    let run = "01937b2e-6c80-7d3a-9c41-5f0a8be2d417".parse().unwrap();
+    let hook = Some(CheckHook::new(run, "staging".parse().unwrap(), 600));
+    let movement = Movement { strategy: Strategy::BlueGreen { bake_minutes: 3 }, alarms: Vec::new(), hook };
+    let Err(Fault::Permanent(said)) = fake.aws.move_service(&at(), OURS, &movement).await else {
+        panic!("it was moved unasked")
+    };
+    assert!(said.contains("PUSHWAY_HOOK_FUNCTION_ARN"), "{said}");
+    fake.done();
 }
 
 /// `ListServiceDeployments`, `DescribeServiceRevisions` and `DescribeServiceDeployments`, as they follow.
@@ -269,6 +347,16 @@ async fn a_record_tells_who_made_the_deployment_go_back() {
         json!({ "deploymentCircuitBreaker": { "failureCount": 3, "threshold": 3, "status": "TRIGGERED" } });
     assert_eq!(read(&record(breaker)).await.stopper(), RollbackOwner::Service);
     assert_eq!(read(&record(json!({}))).await.stopper(), RollbackOwner::Person);
+    for (status, expected) in [
+        ("FAILED", RollbackOwner::Service),
+        ("TIMED_OUT", RollbackOwner::Service),
+        ("SUCCEEDED", RollbackOwner::Person),
+        ("AWAITING_ACTION", RollbackOwner::Person),
+    ] {
+        let hook = json!({ "hookId": "h", "targetType": "AWS_LAMBDA", "targetArn": "arn:function", "status": status });
+        let view = read(&record(json!({ "lifecycleHookDetails": [hook] }))).await;
+        assert_eq!(view.stopper(), expected, "{status}");
+    }
 }
 
 #[tokio::test]

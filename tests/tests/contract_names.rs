@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpRequestContext};
-use pushway_core::contract::{EnvironmentTask, FinishInput, JobInput, LockInput, RunInput, ValidateInput};
+use pushway_core::checkpoint::STAGE;
+use pushway_core::contract::{
+    EnvironmentTask, FinishInput, JobInput, LockInput, RunInput, ValidateEvent, ValidateInput,
+};
 use pushway_core::delivery::{Delivery, codecommit, ecr, github};
 use pushway_core::signature::{Secret, verify_github};
 use pushway_tests::repository::{entries, json, many, pascal, resources, root, template, text};
@@ -81,6 +84,22 @@ fn samples_of_states_are_inputs_of_the_contract() {
         },
     ];
     assert!(runs.iter().all(|other| *other == run), "the samples tell of one run");
+}
+
+#[test]
+fn the_sample_of_ecs_hook_is_read_as_one_and_not_as_a_state() {
+    let event = json("events/ecs/lifecycle-hook.json");
+    match serde_json::from_value(event.clone()).unwrap() {
+        ValidateEvent::Hook(hook) => {
+            let (run, environment) = hook.about().unwrap();
+            assert_eq!(run, sample::<RunInput>("plan").run_id);
+            assert_eq!((environment.as_str(), hook.lifecycle_stage.as_str()), ("production", STAGE));
+            assert_eq!(hook.resource_arn, event["resourceArn"].as_str().unwrap());
+        }
+        ValidateEvent::State(state) => panic!("{state:?}"),
+    }
+    let state = serde_json::from_value(json("events/validate.json")).unwrap();
+    assert!(matches!(state, ValidateEvent::State(ValidateInput::Validate(_))));
 }
 
 fn request(name: &str) -> (ApiGatewayV2httpRequest, Value) {

@@ -193,6 +193,12 @@ const PASSED: &[(&[&str], &str)] = &[
 
 /// A statement that passes roles does so under one condition, and by name.
 fn check_passing(id: &str, statement: &Value) {
+    if statement["Resource"]["Fn::GetAtt"] == "CheckHookRole.Arn" {
+        let service = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
+        let found = (id, &texts(service)[..], &texts(&statement["Action"])[..]);
+        assert_eq!(found, ("DeployRole", &["ecs.amazonaws.com"][..], &["iam:PassRole"][..]));
+        return;
+    }
     let service = &statement["Condition"]["StringEquals"]["iam:PassedToService"];
     let parameter = statement["Resource"]["Ref"].as_str().unwrap_or_default();
     assert!(PASSED.contains(&(&texts(service)[..], parameter)), "{id} passes {parameter} to {service}");
@@ -377,7 +383,11 @@ fn a40_roles_are_passed_to_tasks_and_what_starts_them_only_and_by_name() {
             }
         }
     }
-    assert_eq!((passing, putting), (4, 2), "deploy and rollback");
+    assert_eq!((passing, putting), (5, 2), "deploy and rollback, and deploy once more for ECS to ask");
+    // By that role ECS may ask, and nothing else.
+    let asking = statements(&template, roles(&template)["CheckHookRole"]);
+    assert_eq!(granted(&asking), BTreeSet::from(["lambda:InvokeFunction"]));
+    assert_eq!(asking[0]["Resource"]["Fn::GetAtt"], "ValidateFunction.Arn");
     for (parameter, words) in [
         ("TaskRoleArns", &["Task", "Execution"][..]),
         ("ScheduleRoleArns", &["EventsRole", "SchedulerRole", "Amazon_EventBridge"]),
@@ -454,8 +464,8 @@ fn a41_only_this_account_can_make_services_act() {
     for (id, role) in roles(&template) {
         for statement in many(&role["AssumeRolePolicyDocument"]["Statement"]) {
             let service = statement["Principal"]["Service"].as_str().expect("a service assumes the role");
-            // Lambda gives no source when it assumes an execution role.
-            if service != "lambda.amazonaws.com" {
+            // Lambda gives no source when it assumes an execution role, nor is ECS documented to.
+            if !["lambda.amazonaws.com", "ecs.amazonaws.com"].contains(&service) {
                 let account = &statement["Condition"]["StringEquals"]["aws:SourceAccount"];
                 assert_eq!(account["Ref"], "AWS::AccountId", "trust of {id}");
             }

@@ -156,6 +156,9 @@ fn environment_variables_are_those_the_code_reads() {
             ("PUSHWAY_VALIDATION_ALLOW", &["Probes"]),
             ("PUSHWAY_TASK_ROLES", &["ReadTargets"]),
             ("PUSHWAY_SCHEDULE_ROLES", &["ReadTargets"]),
+            // Who deploys tells ECS whom to ask; a way back asks nobody.
+            ("PUSHWAY_HOOK_FUNCTION_ARN", &["CreateServices"]),
+            ("PUSHWAY_HOOK_ROLE_ARN", &["CreateServices"]),
         ] {
             assert_eq!(variables.contains(variable), uses(ports), "{variable} of {name}");
         }

@@ -134,6 +134,12 @@ fn figures_of_jobs_and_deploys_are_those_of_the_code() {
         ("`canary`", "percent", "1 to 99".into()),
         ("`linear`", "step", default(&limits::DEFAULT_STEP_PERCENT)),
         ("`linear`", "step", "3 to 100".into()),
+        ("`blue_green`", "test", at_most(limits::MAX_CHECKPOINT_CHECKS)),
+        ("`canary`", "during", at_most(limits::MAX_CHECKPOINT_CHECKS)),
+        ("`linear`", "during", at_most(limits::MAX_CHECKPOINT_CHECKS)),
+        ("`blue_green`", "pause", durations(limits::PAUSE_SECONDS)),
+        ("`canary`", "pause", durations(limits::PAUSE_SECONDS)),
+        ("`linear`", "pause", durations(limits::PAUSE_SECONDS)),
         ("`linear`", "every", default(&duration(u32::from(limits::DEFAULT_EVERY_MINUTES) * 60))),
     ]);
 }

@@ -23,7 +23,7 @@ use pushway_core::testing::{Behaviour, Breaker, BuildScript, Manner, answered};
 use pushway_core::views::{RolloutState, RolloutView, ServiceView};
 use pushway_tests::sim::people;
 use pushway_tests::sim::story::{PIPELINE, Story, old_image, parse};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A played run: its journal and what it came to.
 #[derive(Debug)]
@@ -99,8 +99,39 @@ static PLAYED: LazyLock<Vec<Played>> = LazyLock::new(|| {
         played(|story| story.commit_with(&[("pushway.yml", "version: 2\n")])),
         asked([("ada", "approve"), ("bob", "approve")]),
         asked([("ada", "approve"), ("bob", "reject")]),
+        asked_by_ecs(Behaviour::Healthy),
+        asked_by_ecs(Behaviour::Sick(500)),
+        paused("continue", &json!({})),
+        paused("go-back", &json!({ "reason": "slow" })),
     ]
 });
+
+/// A run whose deployment ECS asks about.
+fn asked_by_ecs(behaviour: Behaviour) -> Played {
+    let test = r#"[{ http: { url: "http://web.example.com/", attempts: 2, need: 1, interval: 1s } }]"#;
+    let strategy = format!("strategy: {{ canary: {{ hold: 1m, bake: 0m, test: {test}, during: {test} }} }}");
+    played(|story| {
+        let text = PIPELINE.replace("timeout: 10m }\n    validate", &format!("{strategy} }}\n    validate"));
+        let commit = story.commit_with(&[("pushway.yml", &text)]);
+        story.image_does(&commit, behaviour);
+        commit
+    })
+}
+
+/// A run whose deployment waits for a person, who says so.
+fn paused(verb: &str, body: &Value) -> Played {
+    let mut story = Story::new();
+    let strategy = "strategy: { blue_green: { bake: 0m, pause: 5m } }";
+    let text = PIPELINE.replace("timeout: 10m }\n    validate", &format!("{strategy} }}\n    validate"));
+    let commit = story.commit_with(&[("pushway.yml", &text)]);
+    let id = story.push("main", &commit);
+    story.sim.run_until(|world| world.runs()[0].environments.iter().any(|state| state.paused().is_some()));
+    let path = format!("/v1/runs/{id}/environments/staging/{verb}");
+    assert_eq!(people::post(&story.world(), "ada", &path, body).0, 200);
+    story.sim.run();
+    let journal = story.world().stored_journal(id);
+    Played { id, journal, status: story.run(id).status }
+}
 
 fn first(played: &Played) -> Run {
     let Fact::Received { source } = &played.journal[0].fact else { panic!("it begins with received") };
@@ -384,6 +415,7 @@ fn record() -> impl Strategy<Value = Option<ServiceDeploymentView>> {
             is_rolling,
             breaker_tripped,
             alarms: Vec::new(),
+            hook_failed: false,
             finished_at: None,
         }
     });
@@ -400,6 +432,7 @@ fn rollout(baseline: bool) -> Rollout {
         task_definition: "ours".into(),
         images: [("web".to_owned(), old_image())].into(),
         baseline: baseline.then(|| Baseline { task_definition: "old".into() }),
+        asks: 0,
         out_of_band: None,
     }
 }
@@ -461,6 +494,10 @@ fn the_played_runs_are_of_every_kind() {
             Status::Rejected,
             Status::Succeeded,
             Status::Rejected,
+            Status::Succeeded,
+            Status::RolledBack,
+            Status::Succeeded,
+            Status::RolledBack,
         ]
     );
     let deadline = PLAYED[4].journal.iter().any(|entry| {

@@ -85,7 +85,7 @@ fn nothing_is_deployed_before_enough_different_people_have_approved_just_this() 
     assert!(serves(&story, &commit));
     let given = &run.environments[0].approval.as_ref().unwrap().given;
     assert_eq!(given.iter().map(|consent| consent.by.clone()).collect::<Vec<_>>(), [arn("ada"), arn("bob")]);
-    assert_eq!(get(&story.world(), "/v1/approvals").1, json!({ "approvals": [] }));
+    assert_eq!(get(&story.world(), "/v1/approvals").1, json!({ "approvals": [], "pauses": [] }));
 }
 
 #[test]

@@ -7,10 +7,11 @@ use pushway_core::ids::EnvironmentName;
 use pushway_core::ports::{Callbacks, Clock, Environments, Overdue, Plans, ReadRuns, Runs, Waits};
 use pushway_core::run::Run;
 use pushway_core::settle;
-use pushway_core::wait::{SWEEP_PATIENCE, Subject};
+use pushway_core::wait::{SWEEP_PATIENCE, Subject, Work};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::pauses;
 use crate::reply::{MAX_REASON, Problem, Reply, body, caller, words};
 use crate::runs::find;
 
@@ -29,11 +30,14 @@ struct No {
     reason: String,
 }
 
-/// `GET /v1/approvals`: what waits for people, oldest first.
+/// `GET /v1/approvals`: what waits for people, oldest first: deploys before they begin, and in the middle.
 pub(crate) async fn list<P: ReadRuns + Overdue + Clock>(ports: &P) -> Result<Value, Problem> {
-    let mut approvals = Vec::new();
+    let (mut approvals, mut pauses) = (Vec::new(), Vec::new());
     // The open waits of the youngest age, too.
     for wait in ports.waits(ports.now() + SWEEP_PATIENCE).await? {
+        if let Work::Deploy(environment) = &wait.work {
+            pauses.extend(pauses::waiting(ports, wait.run, environment).await?);
+        }
         let Subject::Approval { run, environment } = &wait.subject else { continue };
         let Some(run) = ports.load(*run).await? else { continue };
         let state = run.environment(environment).and_then(|state| state.approval.as_ref());
@@ -52,7 +56,7 @@ pub(crate) async fn list<P: ReadRuns + Overdue + Clock>(ports: &P) -> Result<Val
             }));
         }
     }
-    Ok(json!({ "approvals": approvals }))
+    Ok(json!({ "approvals": approvals, "pauses": pauses }))
 }
 
 /// `POST /v1/runs/{id}/environments/{name}/approve`: consent to the images that the digest stands for, and to

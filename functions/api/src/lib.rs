@@ -7,6 +7,7 @@
 mod approvals;
 mod environments;
 mod explain;
+mod pauses;
 mod reply;
 mod repositories;
 mod runs;
@@ -60,6 +61,25 @@ where
     Ok(reply.into_response())
 }
 
+/// What a person says to a run that asks.
+async fn answer<P>(
+    ports: &P,
+    request: &ApiGatewayV2httpRequest,
+    (id, name): (&str, &str),
+    verb: &str,
+) -> Result<Reply, Problem>
+where
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
+{
+    match verb {
+        "approve" => approvals::approve(ports, request, id, name).await,
+        "reject" => approvals::reject(ports, request, id, name).await,
+        "continue" => pauses::go_on(ports, request, id, name).await,
+        "go-back" => pauses::go_back(ports, request, id, name).await,
+        _ => Err(Problem::MethodNotAllowed),
+    }
+}
+
 async fn route<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Reply, Problem>
 where
     P: Runs
@@ -91,12 +111,7 @@ where
         return match parts.as_slice() {
             ["v1", "runs"] => start::start(ports, request).await,
             ["v1", "explain"] => explain::try_file(ports, request).await.map(Reply::ok),
-            ["v1", "runs", id, "environments", name, "approve"] => {
-                approvals::approve(ports, request, id, name).await
-            }
-            ["v1", "runs", id, "environments", name, "reject"] => {
-                approvals::reject(ports, request, id, name).await
-            }
+            ["v1", "runs", id, "environments", name, verb] => answer(ports, request, (id, name), verb).await,
             ["v1", "environments", pipeline, name, "freeze"] => {
                 environments::freeze(ports, request, pipeline, name).await
             }

@@ -12,6 +12,7 @@ mod start;
 
 use before::{Before, before};
 use jiff::SignedDuration;
+use pushway_core::checkpoint::asks;
 use pushway_core::contract::{Done, EnvironmentTask, Failure, errors};
 use pushway_core::environment::EnvironmentRecord;
 use pushway_core::fact::{Baseline, DeployFailure, Fact, Rollout};
@@ -208,7 +209,7 @@ where
 {
     // A service that is yet to be created will be what its definition says.
     if service.is_active {
-        target.strategy.check(&target.service, &service.settings).map_err(Stopped::Refused)?;
+        target.check(&service.settings).map_err(Stopped::Refused)?;
     }
     let images = images_of(run, &planned.target).map_err(Stopped::Refused)?;
     let base = service.primary().map(|primary| primary.task_definition.as_str());
@@ -222,6 +223,8 @@ where
         task_definition,
         images,
         baseline: baseline(service),
+        // A service that is created is not moved: there is no traffic to ask about.
+        asks: if service.is_active && !target.checkpoints.is_empty() { asks(target.strategy) } else { 0 },
         out_of_band: service.primary().and_then(|primary| known.out_of_band(&primary.task_definition)),
         scheduled: None,
     };

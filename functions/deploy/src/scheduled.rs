@@ -101,6 +101,7 @@ where
         fence,
         task_definition,
         images,
+        asks: 0,
         out_of_band: known.out_of_band(&view.revision),
         baseline: Some(Baseline { task_definition: view.revision }),
         scheduled: Some(scheduled),

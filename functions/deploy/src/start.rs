@@ -28,7 +28,10 @@ where
     let deployment = match started {
         Some(view) => view.id.clone(),
         None if !service.is_active => create(ports, run, (planned, target), rollout).await?,
-        None => ports.move_service(&rollout.at(), &rollout.task_definition, &target.movement()).await?,
+        None => {
+            let movement = target.movement(run.id, &planned.name);
+            ports.move_service(&rollout.at(), &rollout.task_definition, &movement).await?
+        }
     };
     tracing::info!(run_id = %run.id, environment = %state.name, deployment, "deploy started");
     let fact = Fact::DeployStarted { environment: state.name.clone(), deployment };

@@ -4,5 +4,5 @@ use pushway_aws::lambda::{Error, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    serve(async |ports, event| lock::handle(&ports, event).await).await
+    serve(async |ports, event| Box::pin(lock::handle(&ports, event)).await).await
 }

@@ -1,15 +1,18 @@
 //! States `Validate` and `Watch`: checks that what serves is what was built, that it answers as it should, and
-//! that it goes on doing so.
+//! that it goes on doing so. ECS' lifecycle hook: checks before the traffic moves.
 //!
 //! Decides n of m; no sample is a failure. The first check is always the same: every running task of the
 //! service runs the built image, by digest, or a scheduled task will be started with it. A check that is a job ends the invocation; once its build has
 //! ended, the state is tried again and goes on after it.
 
+mod hook;
 mod job;
 mod looks;
 mod watch;
 
-use pushway_core::contract::{Done, Failure, ValidateInput, ValidateTask, errors};
+use pushway_core::contract::{
+    Done, Failure, ValidateEvent, ValidateInput, ValidateOutput, ValidateTask, errors,
+};
 use pushway_core::fact::{CheckResult, Fact, Rollout};
 use pushway_core::messages::validation_failed;
 use pushway_core::plan::{Check, EnvironmentPlan};
@@ -20,8 +23,8 @@ use pushway_core::ports::{
 use pushway_core::run::{EnvironmentState, Run};
 use pushway_core::settle::{load_planned, or_tell, record, state_of};
 
-/// Validates or watches one environment.
-pub async fn handle<P>(ports: &P, input: ValidateInput) -> Result<Done, Failure>
+/// Validates or watches one environment, or tells ECS whether its deployment may go on.
+pub async fn handle<P>(ports: &P, event: ValidateEvent) -> Result<ValidateOutput, Failure>
 where
     P: Runs
         + Plans
@@ -38,16 +41,20 @@ where
         + Callbacks
         + Clock,
 {
-    match input {
-        ValidateInput::Validate(task) => {
+    let done = match event {
+        ValidateEvent::Hook(event) => {
+            return Ok(ValidateOutput::Hook(hook::answer(ports, &event).await));
+        }
+        ValidateEvent::State(ValidateInput::Validate(task)) => {
             let token = task.task_token.clone();
             or_tell(ports, &token, validate(ports, task).await).await
         }
-        ValidateInput::Watch(task) => {
+        ValidateEvent::State(ValidateInput::Watch(task)) => {
             let token = task.task_token.clone();
             or_tell(ports, &token, watch::watch(ports, task).await).await
         }
-    }
+    };
+    done.map(ValidateOutput::State)
 }
 
 async fn validate<P>(ports: &P, task: ValidateTask) -> Result<Done, Failure>

@@ -23,6 +23,7 @@ use pushway_core::views::{
 use crate::Aws;
 use crate::canned;
 use crate::ecs_deployments::{configuration, newest_deployment, settings, stop_service_deployment};
+use crate::ecs_hooks::set_hook;
 use crate::errors::{code, fault, incomplete};
 use crate::logs::tail;
 use crate::task_definition::{copy, definition_view, log_pointer};
@@ -119,7 +120,9 @@ impl MoveServices for Aws {
         if !movement.is_as_configured() {
             let service = describe_service(&ecs, at).await?;
             let service = service.ok_or_else(|| incomplete(call, &at.service))?;
-            update = update.deployment_configuration(configuration(&service, movement));
+            let mut wanted = configuration(&service, movement);
+            set_hook(&mut wanted, movement.hook.as_ref(), &self.settings)?;
+            update = update.deployment_configuration(wanted);
         }
         let answer = update.send().await.map_err(|error| fault(call, &error))?;
         let started = answer.service.as_ref().and_then(|service| deployment_of(service, task_definition));

@@ -5,8 +5,9 @@
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
-    CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentStrategy, LinearConfiguration,
-    Service, ServiceDeployment, ServiceDeploymentBrief, ServiceDeploymentRollbackMonitorsStatus as Monitor,
+    CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentLifecycleHookDetail,
+    DeploymentLifecycleHookStatus as HookStatus, DeploymentStrategy, LinearConfiguration, Service,
+    ServiceDeployment, ServiceDeploymentBrief, ServiceDeploymentRollbackMonitorsStatus as Monitor,
     ServiceDeploymentStatus, StopServiceDeploymentStopType,
 };
 use pushway_core::plan::Strategy;
@@ -106,6 +107,10 @@ fn view(record: &ServiceDeployment) -> ServiceDeploymentView {
     let strategy = record.deployment_configuration.as_ref().and_then(|set| set.strategy.as_ref());
     let alarms = record.alarms.as_ref().filter(|alarms| alarms.status == Some(Monitor::Triggered));
     let breaker = record.deployment_circuit_breaker.as_ref();
+    let hooks = record.lifecycle_hook_details();
+    let has_failed = |hook: &DeploymentLifecycleHookDetail| {
+        matches!(hook.status, Some(HookStatus::Failed | HookStatus::TimedOut))
+    };
     let of_rollback = record.rollback.as_ref().and_then(|rollback| rollback.reason.clone());
     ServiceDeploymentView {
         arn: record.service_deployment_arn.clone().unwrap_or_default(),
@@ -114,6 +119,7 @@ fn view(record: &ServiceDeployment) -> ServiceDeploymentView {
         is_rolling: strategy.is_none_or(|strategy| *strategy == DeploymentStrategy::Rolling),
         breaker_tripped: breaker.is_some_and(|breaker| breaker.status == Some(Monitor::Triggered)),
         alarms: alarms.map(|alarms| alarms.triggered_alarm_names().to_vec()).unwrap_or_default(),
+        hook_failed: hooks.iter().any(has_failed),
         finished_at: record.finished_at.or(record.stopped_at).as_ref().and_then(timestamp),
     }
 }

@@ -16,6 +16,7 @@ mod creation;
 mod dynamo;
 mod ecs;
 mod ecs_deployments;
+mod ecs_hooks;
 mod elb;
 mod errors;
 mod forges;

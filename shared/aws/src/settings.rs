@@ -26,6 +26,10 @@ pub const VALIDATION_ALLOW: &str = "PUSHWAY_VALIDATION_ALLOW";
 pub const TASK_ROLES: &str = "PUSHWAY_TASK_ROLES";
 /// Name of the variable that holds which roles may start scheduled tasks, in the same way.
 pub const SCHEDULE_ROLES: &str = "PUSHWAY_SCHEDULE_ROLES";
+/// Name of the variable that holds the ARN of the function that ECS asks before it moves traffic.
+pub const HOOK_FUNCTION: &str = "PUSHWAY_HOOK_FUNCTION_ARN";
+/// Name of the variable that holds the ARN of the role by which ECS may ask it.
+pub const HOOK_ROLE: &str = "PUSHWAY_HOOK_ROLE_ARN";
 
 /// The settings of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,10 @@ pub struct Settings {
     pub task_roles: Vec<String>,
     /// Patterns of roles that may start scheduled tasks; none where the function leaves none in place.
     pub schedule_roles: Vec<String>,
+    /// The function that ECS asks before it moves traffic; only functions that deploy have it.
+    pub hook_function: Option<String>,
+    /// The role by which ECS may ask it.
+    pub hook_role: Option<String>,
     /// Networks that checks may reach though they are not public.
     pub allow_private: Vec<IpNet>,
 }
@@ -80,6 +88,8 @@ impl Settings {
             topic: None,
             task_roles: Vec::new(),
             schedule_roles: Vec::new(),
+            hook_function: None,
+            hook_role: None,
             allow_private: Vec::new(),
         }
     }
@@ -97,6 +107,8 @@ impl Settings {
             topic: get(TOPIC),
             task_roles: patterns(get(TASK_ROLES)),
             schedule_roles: patterns(get(SCHEDULE_ROLES)),
+            hook_function: get(HOOK_FUNCTION),
+            hook_role: get(HOOK_ROLE),
             allow_private: networks(&get(VALIDATION_ALLOW).unwrap_or_default())?,
         })
     }
@@ -104,6 +116,13 @@ impl Settings {
     /// The state machine's ARN, for ports that need it.
     pub(crate) fn state_machine(&self) -> Result<&str, Fault> {
         self.state_machine.as_deref().ok_or_else(|| unset(STATE_MACHINE))
+    }
+
+    /// Function and role of the hook by which ECS asks, for ports that set it.
+    pub(crate) fn check_hook(&self) -> Result<(&str, &str), Fault> {
+        let function = self.hook_function.as_deref().ok_or_else(|| unset(HOOK_FUNCTION))?;
+        let role = self.hook_role.as_deref().ok_or_else(|| unset(HOOK_ROLE))?;
+        Ok((function, role))
     }
 
     /// The `CodeBuild` project, for ports that need it.

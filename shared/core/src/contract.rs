@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::{HookAnswer, HookEvent};
 use crate::fact::JobStage;
 use crate::ids::{EnvironmentName, JobName, RunId};
 
@@ -158,6 +159,26 @@ pub enum ValidateInput {
     Validate(ValidateTask),
     /// State `Watch`.
     Watch(EnvironmentTask),
+}
+
+/// What wakes the function `validate`: a state, or ECS in the middle of a deployment.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum ValidateEvent {
+    /// ECS asks whether it may move traffic.
+    Hook(HookEvent),
+    /// A state.
+    State(ValidateInput),
+}
+
+/// What the function `validate` answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ValidateOutput {
+    /// To ECS.
+    Hook(HookAnswer),
+    /// To a state.
+    State(Done),
 }
 
 /// Input of `Validate`.

@@ -15,7 +15,7 @@ use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
 use crate::plan::Place;
 use crate::preflight::Finding;
-use crate::run::{CheckJobEnd, CheckJobState, WatchEnd, WatchStart};
+use crate::run::{CheckJobEnd, CheckJobState, CheckpointEnd, PauseAnswer, WatchEnd, WatchStart};
 use crate::scheduled::{Starter, StarterRef};
 use crate::source::Source;
 use crate::views::ServiceRef;
@@ -199,6 +199,55 @@ pub enum Fact {
         /// The deployment that this run started, by the id the service gave it.
         deployment: String,
     },
+    /// ECS asked whether it may move production traffic.
+    CheckpointReached {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Per cent of the traffic that the new version had by then.
+        served: u8,
+        /// When it first asked.
+        at: Timestamp,
+    },
+    /// A check was made at a checkpoint.
+    CheckpointChecked {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which checkpoint.
+        served: u8,
+        /// Which of its checks, from 0.
+        check: u16,
+        /// What it came to.
+        result: CheckResult,
+    },
+    /// The checks of a checkpoint have passed, and a person is waited for.
+    CheckpointPaused {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which checkpoint.
+        served: u8,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A person has said whether the deployment goes on.
+    CheckpointAnswered {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which checkpoint.
+        served: u8,
+        /// Who, and what.
+        #[serde(flatten)]
+        answer: PauseAnswer,
+    },
+    /// A checkpoint is over: ECS moves the traffic, or goes back.
+    CheckpointEnded {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// Which checkpoint.
+        served: u8,
+        /// What it came to.
+        #[serde(flatten)]
+        end: CheckpointEnd,
+    },
     /// The deploy has a verdict.
     DeployEnded {
         /// Which environment.
@@ -367,6 +416,9 @@ pub struct Rollout {
     pub images: BTreeMap<String, ImageDigestRef>,
     /// What served before; `None` where no deployment had ever completed.
     pub baseline: Option<Baseline>,
+    /// Whether ECS asks before it moves traffic (`checkpoint::asks`); 0: it does not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asks: u8,
     /// What the service ran when the deploy began, where that is not what Pushway had brought it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_band: Option<OutOfBand>,
@@ -382,6 +434,11 @@ pub struct Scheduled {
     pub starter: Starter,
     /// Id of the target that is the task.
     pub target: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(asks: &u8) -> bool {
+    *asks == 0
 }
 
 impl RollbackOutcome {
@@ -482,6 +539,10 @@ pub enum DeployFailureKind {
     Diverged,
     /// Someone stopped the deployment.
     Stopped,
+    /// A check did not hold before its traffic moved.
+    CheckFailed,
+    /// It waited for a person, and nobody said to go on.
+    NotContinued,
     /// Its image is not there, or may not be pulled, or is not for the machine.
     ImageUnavailable,
     /// A secret of its task definition can't be read.

@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod branch;
+pub mod checkpoint;
 pub mod checks;
 pub mod claim;
 pub mod clone_url;

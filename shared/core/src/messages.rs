@@ -3,6 +3,7 @@
 //! Each says what failed, with which input, and ends with what to do next. Facts go in as values; nothing
 //! here decides.
 
+pub mod checkpoints;
 mod definitions;
 mod preflight;
 pub mod scheduled;

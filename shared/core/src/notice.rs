@@ -184,6 +184,9 @@ fn of_environment(run: &Run, state: &EnvironmentState) -> (CheckState, String) {
     if run.status.is_terminal() {
         return (CheckState::Error, "did not come to an end".into());
     }
+    if let Some(point) = state.paused() {
+        return (CheckState::Pending, crate::messages::checkpoints::waits(point.served));
+    }
     let waits = match (state.fence, &state.approval, &state.blocked) {
         (None, Some(approval), _) if approval.is_open() => Some("waits for approval".to_owned()),
         (None, _, Some(why)) => Some(why.clone()),

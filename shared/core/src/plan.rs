@@ -12,21 +12,25 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
+use crate::checkpoint::CheckHook;
 use crate::fact::Rollout;
 use crate::gate::{ApprovalRule, Window};
 use crate::ids::{
-    EnvironmentName, ImageDigestRef, InvalidId, JobName, PipelineName, RepositoryPath, VariableName,
+    EnvironmentName, ImageDigestRef, InvalidId, JobName, PipelineName, RepositoryPath, RunId, VariableName,
 };
-use crate::strategy::Movement;
+use crate::messages::deploys;
 pub use crate::strategy::Strategy;
+use crate::strategy::{DeploymentSettings, Movement};
 use crate::views::ServiceRef;
 
 mod check;
+mod checkpoints;
 mod measure;
 mod target;
 mod watch;
 
 pub use check::{AlarmsCheck, Check, EcsCheck, HttpCheck, Latency, Looks, MetricsCheck, VersionProof};
+pub use checkpoints::Checkpoints;
 pub use measure::{Bound, Measure, Metric, MetricSource};
 pub use target::{ScheduledTarget, Target};
 pub use watch::WatchPlan;
@@ -264,6 +268,9 @@ pub struct EcsTarget {
     /// How the service moves to the new images.
     #[serde(default)]
     pub strategy: Strategy,
+    /// What must hold while its traffic moves.
+    #[serde(default, skip_serializing_if = "Checkpoints::is_empty")]
+    pub checkpoints: Checkpoints,
     /// Alarms that make ECS go back by itself while it deploys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<String>,
@@ -398,9 +405,23 @@ impl EcsTarget {
         ServiceRef { place: place.clone(), cluster: self.cluster.clone(), service: self.service.clone() }
     }
 
-    /// How the service is told to move.
-    pub fn movement(&self) -> Movement {
-        Movement { strategy: self.strategy, alarms: self.alarms.clone() }
+    /// How the service is told to move for a run.
+    pub fn movement(&self, run: RunId, environment: &EnvironmentName) -> Movement {
+        let hook = || CheckHook::new(run, environment.clone(), self.timeout_seconds);
+        Movement {
+            strategy: self.strategy,
+            alarms: self.alarms.clone(),
+            hook: (!self.checkpoints.is_empty()).then(hook),
+        }
+    }
+
+    /// Whether the service has what the strategy takes; else what is missing.
+    pub fn check(&self, settings: &DeploymentSettings) -> Result<(), String> {
+        self.strategy.check(&self.service, settings)?;
+        if !self.checkpoints.is_empty() && settings.shifting == 0 {
+            return Err(deploys::nothing_to_ask_about(&self.service));
+        }
+        Ok(())
     }
 }
 

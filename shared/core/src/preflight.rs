@@ -150,7 +150,7 @@ fn preflight(planned: &EnvironmentPlan, target: &EcsTarget, view: &TargetView) -
     let is_moved_by_ecs = matches!(service.settings.controller.as_str(), "" | "ECS");
     if !is_moved_by_ecs {
         find(Level::Error, messages::moved_by_another(&target.service, &service.settings.controller));
-    } else if let Err(missing) = target.strategy.check(&target.service, &service.settings) {
+    } else if let Err(missing) = target.check(&service.settings) {
         find(Level::Error, missing);
     }
     let absent = |wanted: &&String| file.is_none() && !service.containers.contains(wanted);
@@ -227,6 +227,7 @@ mod tests {
                 task_definition: None,
                 service_definition: None,
                 strategy: Strategy::Canary { percent: 10, hold_minutes: 1, bake_minutes: 1 },
+                checkpoints: crate::plan::Checkpoints::default(),
                 alarms: Vec::new(),
                 timeout_seconds: 600,
             }),

@@ -12,7 +12,7 @@ use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, ImageDigestRef};
 use crate::messages::{self, deploys};
 use crate::plan::{ImageSource, Target};
-use crate::run::{EnvironmentState, Run};
+use crate::run::{CheckpointFailure, CheckpointState, EnvironmentState, Run};
 use crate::service_deployment::{ServiceDeploymentStatus, ServiceDeploymentView};
 use crate::views::{RolloutState, RolloutView, ServiceView, TaskView};
 
@@ -295,6 +295,12 @@ fn step_of_record(
 /// Who made a deployment go back: if neither breaker nor alarm did, and the verdict was ours, so was the stop,
 /// and an earlier try of this state has died before it could write that down.
 fn whose_rollback(environment: &EnvironmentState, record: &ServiceDeploymentView) -> RollbackOwner {
+    // ECS went back at what it was answered.
+    match environment.failed_checkpoint().and_then(CheckpointState::failure) {
+        Some(CheckpointFailure::Person) => return RollbackOwner::Person,
+        Some(CheckpointFailure::Check | CheckpointFailure::Nobody) => return RollbackOwner::Pushway,
+        None => {}
+    }
     let failure = environment.deploy.as_ref().and_then(|verdict| verdict.failure.as_ref());
     let theirs = failure.is_some_and(|failure| {
         matches!(failure.kind, DeployFailureKind::GivenUp | DeployFailureKind::Stopped)

@@ -24,6 +24,8 @@ pub struct ServiceDeploymentView {
     pub breaker_tripped: bool,
     /// The alarms that went off.
     pub alarms: Vec<String>,
+    /// Whether a lifecycle hook failed, or gave no answer in time.
+    pub hook_failed: bool,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
@@ -71,6 +73,7 @@ impl ServiceDeploymentView {
         match (self.alarms.is_empty(), self.breaker_tripped) {
             (false, _) => RollbackOwner::Alarm,
             (true, true) => RollbackOwner::Service,
+            (true, false) if self.hook_failed => RollbackOwner::Service,
             (true, false) => RollbackOwner::Person,
         }
     }
@@ -81,6 +84,9 @@ impl ServiceDeploymentView {
             RollbackOwner::Person | RollbackOwner::Pushway => DeployFailureKind::Stopped,
             RollbackOwner::Alarm | RollbackOwner::Service => DeployFailureKind::GivenUp,
         };
+        if self.hook_failed && self.stopper() == RollbackOwner::Service && !self.breaker_tripped {
+            return (kind, deploys::hook_failed(&self.reason));
+        }
         (kind, deploys::stopped_by(self.stopper(), &self.alarms, &self.reason))
     }
 }

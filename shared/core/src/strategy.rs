@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckHook;
 use crate::messages::deploys;
 
 /// How a target moves to a new artifact. Times are whole minutes, as ECS takes them.
@@ -49,6 +50,8 @@ pub struct Movement {
     pub strategy: Strategy,
     /// Alarms that make ECS go back by itself.
     pub alarms: Vec<String>,
+    /// Whom ECS asks before it moves traffic.
+    pub hook: Option<CheckHook>,
 }
 
 /// What a service is set to and has, as far as strategies need it.
@@ -112,12 +115,12 @@ impl Movement {
         } else {
             Strategy::AsConfigured
         };
-        Self { strategy, alarms: Vec::new() }
+        Self { strategy, alarms: Vec::new(), hook: None }
     }
 
     /// Whether the service is moved as it is set.
     pub fn is_as_configured(&self) -> bool {
-        self.strategy == Strategy::AsConfigured && self.alarms.is_empty()
+        self.strategy == Strategy::AsConfigured && self.alarms.is_empty() && self.hook.is_none()
     }
 }
 

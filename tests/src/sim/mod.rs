@@ -182,6 +182,7 @@ impl Sim {
             self.take_started();
             self.poll_executions();
             self.deliver();
+            self.answer_hooks();
             self.sweep();
             self.kill();
             if before == (self.world.call_count(), self.executions.len(), self.world.answered()) {
@@ -252,6 +253,17 @@ impl Sim {
             if let Some(pause) = ASYNC_RETRIES.get(tries) {
                 self.deliveries.push((self.world.now() + *pause, event, tries + 1));
             }
+        }
+    }
+
+    /// ECS invokes the hooks of deployments itself, and waits for their answers.
+    fn answer_hooks(&mut self) {
+        for call in self.world.take_hook_calls() {
+            let answered = functions::invoke(&self.world, "validate", call.payload.clone());
+            if let Err(error) = &answered {
+                self.troubles.push(format!("validate: {}", error.cause));
+            }
+            self.world.answer_hook(&call, answered.ok());
         }
     }
 

@@ -129,6 +129,14 @@ pub(crate) fn no_alternate_target_group(service: &str) -> String {
     )
 }
 
+/// Nothing whose traffic moves, so ECS has nothing to ask about.
+pub(crate) fn nothing_to_ask_about(service: &str) -> String {
+    format!(
+        "service {service:?} has no load balancer, Service Connect or VPC Lattice, so there is no traffic that \
+         the strategy's `test`, `during` and `pause` could hold back; put the checks into `validate`"
+    )
+}
+
 /// Nothing splits the traffic.
 pub(crate) fn nothing_to_shift(service: &str) -> String {
     format!(
@@ -158,6 +166,12 @@ pub(crate) fn stopped_by(who: RollbackOwner, alarms: &[String], reason: &str) ->
     if reason.is_empty() { who } else { format!("{who}: {reason}") }
 }
 
+/// A lifecycle hook of the service took its deployment back.
+pub(crate) fn hook_failed(reason: &str) -> String {
+    let what = "a lifecycle hook of the service failed or gave no answer in time";
+    if reason.is_empty() { what.into() } else { format!("{what}: {reason}") }
+}
+
 /// How a deployment ended that is shown as stopped and not as gone back.
 pub(crate) fn stopped_where_it_was(reason: &str) -> String {
     if reason.is_empty() {
@@ -177,7 +191,10 @@ pub fn deploy_failed(kind: DeployFailureKind, reason: &str, card: &FailureCard) 
     let symptom = Symptom::of(card);
     let said = if reason.is_empty() { "it gave no reason" } else { reason };
     let what = match kind {
-        DeployFailureKind::Refused | DeployFailureKind::Diverged => return said.to_owned(),
+        DeployFailureKind::Refused
+        | DeployFailureKind::Diverged
+        | DeployFailureKind::CheckFailed
+        | DeployFailureKind::NotContinued => return said.to_owned(),
         DeployFailureKind::Stopped => format!("the deployment was stopped ({said})"),
         DeployFailureKind::GivenUp => format!("the service gave the deployment up ({said})"),
         DeployFailureKind::DeadlineReached => {
@@ -211,6 +228,7 @@ pub fn deploy_advice(kind: DeployFailureKind, card: &FailureCard) -> &'static st
     match kind {
         DeployFailureKind::Refused => "mend what the message names, then push again",
         DeployFailureKind::Diverged => "find out who deployed outside of Pushway, then push again",
+        DeployFailureKind::CheckFailed | DeployFailureKind::NotContinued => super::checkpoints::advice(kind),
         DeployFailureKind::Stopped => "find out who stopped it and why; push again if it was not meant",
         DeployFailureKind::ImageUnavailable if symptom != Symptom::WrongMachine => {
             "look whether the image is in the registry under this digest and whether the task's execution role may pull it"

@@ -2,8 +2,8 @@
 
 use super::expression::Scope;
 use super::jobs::{Variables, check_job};
-use super::limits::{MAX_CHECK_JOBS, MAX_CHECKS, MAX_VALIDATE_SECONDS};
-use super::reader::{Fields, Reader};
+use super::limits::{MAX_CHECK_JOBS, MAX_CHECKPOINT_CHECKS, MAX_CHECKS, MAX_VALIDATE_SECONDS};
+use super::reader::{Fields, Keys, Reader};
 use super::yaml::Node;
 use super::{keys, messages};
 use crate::plan::Check;
@@ -23,12 +23,9 @@ pub(super) fn checks(
     let mut checks = Vec::new();
     for item in items {
         let Some(fields) = reader.fields(item, &keys::CHECK) else { continue };
-        checks.extend(check(reader, item, &fields, shared, scope));
+        checks.extend(check(reader, item, &fields, &keys::CHECK, shared, scope));
     }
-    let seconds = checks.iter().map(|check| u64::from(check.longest_seconds())).sum();
-    if seconds > u64::from(MAX_VALIDATE_SECONDS) {
-        reader.report(node.at, messages::validation_too_long(seconds, MAX_VALIDATE_SECONDS));
-    }
+    check_time(reader, node, &checks);
     let jobs = checks.iter().filter(|check| matches!(check, Check::Job(_))).count();
     if jobs > MAX_CHECK_JOBS {
         reader.report(node.at, messages::too_many_check_jobs(jobs, MAX_CHECK_JOBS));
@@ -36,15 +33,45 @@ pub(super) fn checks(
     checks
 }
 
+/// The checks of a checkpoint. ECS waits for their answer in the middle of a deployment, when tasks of both versions
+/// run: neither builds nor looks at all tasks have a place there.
+pub(super) fn checkpoint_checks(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    key: &str,
+    shared: &Variables,
+    scope: Scope<'_>,
+) -> Vec<Check> {
+    let Some(items) = reader.list(node, key, MAX_CHECKPOINT_CHECKS) else { return Vec::new() };
+    if items.is_empty() {
+        reader.report(node.at, messages::none_given(key, "a check"));
+    }
+    let mut checks = Vec::new();
+    for item in items {
+        let Some(fields) = reader.fields(item, &keys::CHECKPOINT_CHECK) else { continue };
+        checks.extend(check(reader, item, &fields, &keys::CHECKPOINT_CHECK, shared, scope));
+    }
+    check_time(reader, node, &checks);
+    checks
+}
+
+fn check_time(reader: &mut Reader<'_>, node: &Node, checks: &[Check]) {
+    let seconds = checks.iter().map(|check| u64::from(check.longest_seconds())).sum();
+    if seconds > u64::from(MAX_VALIDATE_SECONDS) {
+        reader.report(node.at, messages::validation_too_long(seconds, MAX_VALIDATE_SECONDS));
+    }
+}
+
 /// A check of the one kind that is written.
 fn check(
     reader: &mut Reader<'_>,
     item: &Node,
     fields: &Fields<'_>,
+    keys: &Keys,
     shared: &Variables,
     scope: Scope<'_>,
 ) -> Option<Check> {
-    let kinds = keys::CHECK.known;
+    let kinds = keys.known;
     let written: Vec<(&str, &Node)> =
         kinds.iter().filter_map(|kind| Some((*kind, fields.get(kind)?))).collect();
     match written[..] {

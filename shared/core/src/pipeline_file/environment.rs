@@ -57,8 +57,14 @@ fn environment(
         None => Some(Place::default()),
     };
     let example = "{ecs: {cluster: …, service: …, images: …}}";
-    let target =
-        reader.required(&fields, "deploy", example).and_then(|node| target(reader, node, declared, scope));
+    let target = reader
+        .required(&fields, "deploy", example)
+        .and_then(|node| target(reader, node, declared, (shared, scope)));
+    if let (Some(node), Some(Target::Ecs(target))) = (fields.get("aws"), &target)
+        && !target.checkpoints.is_empty()
+    {
+        reader.report(node.at, messages::checkpoints_elsewhere());
+    }
     let approval = fields.get("approval").and_then(|node| approval(reader, node));
     let windows = fields.get("windows").map(|node| windows(reader, node)).unwrap_or_default();
     let irreversible = fields.get("irreversible").is_some_and(|node| irreversible(reader, node));
@@ -84,7 +90,12 @@ fn environment(
     })
 }
 
-fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: Scope<'_>) -> Option<Target> {
+fn target(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    declared: &Declared<'_>,
+    (shared, scope): (&Variables, Scope<'_>),
+) -> Option<Target> {
     let fields = reader.fields(node, &keys::DEPLOY)?;
     // A target of a later version is reported as such; asking for `ecs` as well would only confuse.
     if fields.are_foreign() {
@@ -96,7 +107,7 @@ fn target(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>, scope: 
         (ecs, None) => {
             let example = "{cluster: …, service: …, images: …}";
             let node = ecs.or_else(|| reader.required(&fields, "ecs", example))?;
-            service(reader, node, declared, scope).map(Target::Ecs)
+            service(reader, node, declared, (shared, scope)).map(Target::Ecs)
         }
     }
 }
@@ -105,7 +116,7 @@ fn service(
     reader: &mut Reader<'_>,
     node: &Node,
     declared: &Declared<'_>,
-    scope: Scope<'_>,
+    (shared, scope): (&Variables, Scope<'_>),
 ) -> Option<EcsTarget> {
     let fields = reader.fields(node, &keys::ECS)?;
     let mut name = |key, example| {
@@ -123,10 +134,11 @@ fn service(
         }
         definition(reader, node, "service_definition")
     });
-    let how = fields.get("strategy").and_then(|node| strategy(reader, node)).unwrap_or_default();
+    let how = fields.get("strategy").and_then(|node| strategy(reader, node, shared, scope));
+    let (how, checkpoints) = how.unwrap_or_default();
     let alarms = fields.get("alarms").and_then(|node| alarms(reader, node)).unwrap_or_default();
     let at = fields.get("strategy").unwrap_or(node);
-    let timeout = timeout(reader, fields.get("timeout"), at, how);
+    let timeout = timeout(reader, fields.get("timeout"), at, (how, &checkpoints));
     Some(EcsTarget {
         cluster: cluster?,
         service: service?,
@@ -135,6 +147,7 @@ fn service(
         task_definition: task_definition.map_or(Some(None), |file| file.map(Some))?,
         service_definition: service_definition.map_or(Some(None), |file| file.map(Some))?,
         strategy: how,
+        checkpoints,
         alarms,
         timeout_seconds: timeout?,
     })

@@ -83,9 +83,14 @@ pub(super) const ECS_SCHEDULED_TASK: Keys = Keys {
 };
 pub(super) const STRATEGY: Keys =
     Keys { of: "`strategy`", known: &["blue_green", "canary", "linear"], later: &[] };
-pub(super) const BLUE_GREEN: Keys = Keys { of: "`blue_green`", known: &["bake"], later: &[] };
-pub(super) const CANARY: Keys = Keys { of: "`canary`", known: &["percent", "hold", "bake"], later: &[] };
-pub(super) const LINEAR: Keys = Keys { of: "`linear`", known: &["step", "every", "bake"], later: &[] };
+pub(super) const BLUE_GREEN: Keys =
+    Keys { of: "`blue_green`", known: &["bake", "test", "pause"], later: &[] };
+pub(super) const CANARY: Keys =
+    Keys { of: "`canary`", known: &["percent", "hold", "bake", "test", "during", "pause"], later: &[] };
+pub(super) const LINEAR: Keys =
+    Keys { of: "`linear`", known: &["step", "every", "bake", "test", "during", "pause"], later: &[] };
+pub(super) const CHECKPOINT_CHECK: Keys =
+    Keys { of: "a check of a strategy", known: &["http", "alarms", "metrics"], later: &[] };
 pub(super) const CHECK: Keys =
     Keys { of: "a check", known: &["http", "ecs", "alarms", "metrics", "job"], later: &[] };
 pub(super) const HTTP: Keys = Keys {
@@ -172,6 +177,7 @@ mod tests {
         &BLUE_GREEN,
         &CANARY,
         &LINEAR,
+        &CHECKPOINT_CHECK,
         &CHECK,
         &HTTP,
         &LATENCY,

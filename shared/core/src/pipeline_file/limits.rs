@@ -89,6 +89,10 @@ pub const MAX_ALARMS: usize = 10;
 pub const MAX_ALARM_BYTES: usize = 255;
 /// One invocation makes all checks of an environment, and no Lambda function runs longer than 15 minutes.
 pub const MAX_VALIDATE_SECONDS: u32 = 12 * 60;
+/// Checks of one checkpoint: their results lie in the run's item.
+pub const MAX_CHECKPOINT_CHECKS: usize = 5;
+/// How long a deployment waits for a person: within what a deploy may take.
+pub const PAUSE_SECONDS: RangeInclusive<u32> = 60..=3 * 3600;
 /// Attempts of one check.
 pub const MAX_ATTEMPTS: u16 = 500;
 /// Attempts where the file says none.

@@ -96,5 +96,8 @@ impl Target {
             }
         };
         (*images, *base, *file) = (fixed, Some(revision), None);
+        if let Self::Ecs(target) = self {
+            target.checkpoints.pause_seconds = None;
+        }
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::check_jobs::{self, CheckJobState};
+use super::checkpoints::CheckpointState;
 use super::transition::{IllegalTransition, contradicts, too_early};
 use super::watch::{WatchEnd, WatchStart, WatchState};
 use crate::approval::{ApprovalRequest, ApprovalState, Consent, Refusal};
@@ -38,6 +39,9 @@ pub struct EnvironmentState {
     pub before: Vec<TaskState>,
     /// The deployment that this run started.
     pub deployment: Option<String>,
+    /// Where ECS asked whether it may move traffic, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<CheckpointState>,
     /// The deploy's verdict, once there is one.
     pub deploy: Option<DeployVerdict>,
     /// The checks after the deploy.
@@ -98,6 +102,7 @@ impl EnvironmentState {
             rollout: None,
             before: Vec::new(),
             deployment: None,
+            checkpoints: Vec::new(),
             deploy: None,
             checks: Vec::new(),
             check_jobs: Vec::new(),
@@ -124,6 +129,7 @@ impl EnvironmentState {
     pub fn has_failed(&self) -> bool {
         self.rollback.is_some()
             || self.deploy.as_ref().is_some_and(|verdict| verdict.failure.is_some())
+            || self.failed_checkpoint().is_some()
             || self.checks.iter().any(|check| !check.passed)
             || self.watch.as_ref().is_some_and(WatchState::has_failed)
     }
@@ -203,6 +209,11 @@ impl EnvironmentState {
             Fact::DeployEnded { failure, ended_at, .. } => {
                 self.fold_deploy_ended(failure.as_ref(), *ended_at)
             }
+            Fact::CheckpointReached { .. }
+            | Fact::CheckpointChecked { .. }
+            | Fact::CheckpointPaused { .. }
+            | Fact::CheckpointAnswered { .. }
+            | Fact::CheckpointEnded { .. } => self.fold_checkpoint(fact),
             _ => self.fold_after_deploy(fact),
         }
     }
@@ -300,6 +311,9 @@ impl EnvironmentState {
         let refused = failure.is_some_and(|failure| failure.kind == DeployFailureKind::Refused);
         if self.deployment.is_none() && !refused {
             return Err(too_early("deploy_ended", "the deploy must be started"));
+        }
+        if failure.is_none() && self.deploy.is_none() && !self.was_let_go_on() {
+            return Err(contradicts("deploy_ended", "it was not let go on at every checkpoint"));
         }
         let verdict = DeployVerdict { failure: failure.cloned(), ended_at };
         set_once(&mut self.deploy, &verdict, "deploy_ended")?;

@@ -16,6 +16,7 @@ use crate::preflight::Finding;
 use crate::source::{Source, Trigger};
 
 mod check_jobs;
+mod checkpoints;
 mod environment;
 mod jobs;
 mod status;
@@ -23,6 +24,7 @@ mod transition;
 mod watch;
 
 pub use check_jobs::{CheckJobEnd, CheckJobState};
+pub use checkpoints::{CheckpointEnd, CheckpointFailure, CheckpointState, PauseAnswer};
 pub use environment::{DeployVerdict, EnvironmentState, RollbackState, TaskState};
 pub use jobs::JobState;
 pub use status::Status;
@@ -260,6 +262,11 @@ impl Run {
             | Fact::TaskStarted { environment, .. }
             | Fact::TaskEnded { environment, .. }
             | Fact::DeployStarted { environment, .. }
+            | Fact::CheckpointReached { environment, .. }
+            | Fact::CheckpointChecked { environment, .. }
+            | Fact::CheckpointPaused { environment, .. }
+            | Fact::CheckpointAnswered { environment, .. }
+            | Fact::CheckpointEnded { environment, .. }
             | Fact::DeployEnded { environment, .. }
             | Fact::Validated { environment, .. }
             | Fact::CheckStarted { environment, .. }

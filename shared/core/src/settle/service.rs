@@ -6,12 +6,12 @@ use crate::contract::errors;
 use crate::fact::{DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner, Rollout};
 use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, RunId};
-use crate::messages;
+use crate::messages::{self, checkpoints};
 use crate::ports::{Answer, Callbacks, Clock, Fault, ReadServices, Runs, Waits, Written};
 use crate::rollout::{
     Hopeless, Progress, SETTLING, Window, deploy_failure, hopeless, judge_deploy, judge_rollback,
 };
-use crate::run::Run;
+use crate::run::{EnvironmentState, Run};
 use crate::views::{ServiceView, TaskView};
 use crate::wait::{Wait, Work};
 
@@ -79,9 +79,10 @@ where
         None => (Some(refusal(environment, &messages::no_service(&rollout.cluster, &rollout.service))), None),
         Some(service) => match judged(ports, wait, rollout, deployment, &service).await? {
             (Progress::Moving, _) => return Ok(Settled::Waiting),
-            (Progress::Serving { ended_at }, _) => (None, ended_at),
-            (Progress::Lost { kind, reason }, tasks) => {
+            (Progress::Serving { ended_at }, _) if state.was_let_go_on() => (None, ended_at),
+            (progress, tasks) => {
                 let seen = (&service, tasks);
+                let (kind, reason) = why_lost(state, progress);
                 let why = (kind, reason.as_str());
                 (Some(explain(ports, rollout, environment, why, seen, wait.opened_at).await?), None)
             }
@@ -92,6 +93,24 @@ where
         record_first(ports, run.id, fact, |run| Ok(state_of(run, environment)?.deploy.is_some())).await?;
     let verdict = state_of(&run, environment)?.deploy.as_ref();
     reply(ports, wait, verdict.and_then(|verdict| verdict.failure.as_ref())).await
+}
+
+/// Why a deploy is lost: what a checkpoint said is why ECS went back. One that serves was never asked about.
+fn why_lost(state: &EnvironmentState, progress: Progress) -> (DeployFailureKind, String) {
+    use DeployFailureKind::{CheckFailed, DeadlineReached, GivenUp, NotContinued, Stopped};
+    let (kind, reason) = match progress {
+        Progress::Lost { kind, reason } => (kind, reason),
+        Progress::Serving { .. } | Progress::Moving => (CheckFailed, checkpoints::never_asked().to_owned()),
+    };
+    let held = state.failed_checkpoint().and_then(checkpoints::why_back);
+    match (kind, held, state.paused()) {
+        (Stopped | GivenUp | CheckFailed, Some(held), _) => held,
+        (DeadlineReached, _, Some(point)) => {
+            let place = checkpoints::place(point.served);
+            (NotContinued, format!("the deploy's time was over while it waited for a person, {place}"))
+        }
+        (kind, ..) => (kind, reason),
+    }
 }
 
 /// How the deploy stands, with the tasks where they were looked at: one that still moves may have no hope.

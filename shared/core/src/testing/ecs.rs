@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use super::ecs_hooks::HookCall;
 use super::ecs_records::Record;
 use super::{Event, World};
 use crate::ids::ImageDigestRef;
@@ -85,6 +86,10 @@ pub struct FakeService {
     pub settings: DeploymentSettings,
     /// How it is moved.
     pub movement: Movement,
+    /// Per cent of the production traffic that each deployment with a hook brought over, in order.
+    pub served: Vec<u8>,
+    /// What its hook was answered, in order.
+    pub answers: Vec<String>,
     /// ECS' records of its deployments, oldest first.
     pub records: Vec<Record>,
     /// Its deployments.
@@ -108,6 +113,8 @@ pub(super) enum Step {
     FindsNoRoom(String),
     GoesOff(String),
     Interferes(String),
+    /// The hook of a deployment is invoked: where it stands, and since when.
+    Asks(String, u8, Timestamp),
     IsBack(String),
     Drains,
     Meddles(String),
@@ -120,6 +127,7 @@ pub(super) struct Ecs {
     pub(super) contents: BTreeMap<String, (Place, serde_json::Value)>,
     behaviours: BTreeMap<String, Behaviour>,
     pub(super) bases: BTreeMap<String, String>,
+    pub(super) asked: Vec<HookCall>,
 }
 
 impl FakeService {
@@ -142,6 +150,8 @@ impl FakeService {
             stopper: None,
             settings: DeploymentSettings { controller: "ECS".into(), fixed_balancers: 0, shifting: 1 },
             movement: Movement::default(),
+            served: Vec::new(),
+            answers: Vec::new(),
             records: Vec::new(),
             rollouts: Vec::new(),
             tasks: Vec::new(),

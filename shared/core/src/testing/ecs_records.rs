@@ -35,6 +35,7 @@ pub(super) enum Why {
     Alarm,
     Pushway,
     Someone,
+    Hook,
 }
 
 impl FakeService {
@@ -64,6 +65,7 @@ impl FakeService {
                 is_rolling: !self.movement.strategy.shifts_traffic(),
                 breaker_tripped: false,
                 alarms: Vec::new(),
+                hook_failed: false,
                 finished_at: None,
             },
         });
@@ -114,6 +116,7 @@ impl FakeService {
             Why::Breaker => record.view.breaker_tripped = true,
             Why::Alarm => record.view.alarms = alarms,
             Why::Pushway | Why::Someone => record.view.reason = "Rollback requested.".into(),
+            Why::Hook => record.view.hook_failed = true,
         }
     }
 }
@@ -154,7 +157,7 @@ impl Ecs {
         let Some(failed) = service.rollout(rollout).map(|view| view.task_definition.clone()) else { return };
         let Some(back) = service.completed.last().cloned().filter(|back| *back != failed) else { return };
         let who = match why {
-            Why::Breaker | Why::Alarm => "service",
+            Why::Breaker | Why::Alarm | Why::Hook => "service",
             Why::Pushway => "pushway",
             Why::Someone => "someone",
         };

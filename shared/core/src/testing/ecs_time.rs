@@ -45,6 +45,10 @@ impl Ecs {
         if movement.strategy != Strategy::AsConfigured {
             service.movement.strategy = movement.strategy;
         }
+        // Moved as it is set, it keeps the hook it has.
+        if !movement.is_as_configured() {
+            service.movement.hook.clone_from(&movement.hook);
+        }
         if !movement.alarms.is_empty() {
             service.movement.alarms.clone_from(&movement.alarms);
         }
@@ -88,7 +92,11 @@ impl Ecs {
             Behaviour::Healthy | Behaviour::Sick(_) | Behaviour::Alarms(_) => {
                 let waits = SignedDuration::from_secs(i64::from(service.movement.strategy.waits_seconds()));
                 service.steps.push((now + STARTS, Step::Runs(id.to_owned())));
-                service.steps.push((now + STEADY + waits, Step::Completes(id.to_owned())));
+                if service.movement.hook.is_some() && service.movement.strategy.shifts_traffic() {
+                    service.steps.push((now + STEADY, Step::Asks(id.to_owned(), 0, now + STEADY)));
+                } else {
+                    service.steps.push((now + STEADY + waits, Step::Completes(id.to_owned())));
+                }
             }
             Behaviour::Crashes(_) | Behaviour::CantStart(_) | Behaviour::StartsLater(_) => {
                 service.steps.push((now + STARTS, Step::Fails(id.to_owned())));
@@ -185,6 +193,9 @@ impl Ecs {
                 );
                 service.said.insert(0, ServiceMessage { at: Some(at), text });
                 events.push(service.action_event(at, "SERVICE_TASK_PLACEMENT_FAILURE"));
+            }
+            Step::Asks(id, served, since) if service.is_moving_as(&id) => {
+                self.ask(service, &id, (served, since), at, events);
             }
             Step::Drains => drain(service),
             Step::Meddles(definition) => {

@@ -26,6 +26,7 @@ mod branches;
 mod builds;
 mod cloudwatch;
 mod ecs;
+mod ecs_hooks;
 mod ecs_ports;
 mod ecs_records;
 mod ecs_tasks;
@@ -38,6 +39,7 @@ mod workflow;
 
 pub use builds::{Build, BuildScript, digest_of};
 pub use ecs::{Behaviour, Breaker, FakeService, Manner};
+pub use ecs_hooks::HookCall;
 pub use ecs_records::Record;
 pub use ecs_tasks::{FakeTask, TaskScript};
 pub use faults::{Call, Injected};

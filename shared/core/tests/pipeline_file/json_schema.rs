@@ -99,6 +99,9 @@ fn environment() -> BoxedStrategy<Value> {
         {"blue_green": {"bake": "1m"}},
         {"canary": {"percent": 1, "hold": "1m", "bake": "0m"}},
         {"linear": {"step": 50, "every": "2m"}},
+        {"blue_green": {"test": [{"http": {"url": "https://a.example", "attempts": 2}}], "pause": "2m"}},
+        {"linear": {"during": [{"alarms": {"names": ["a"]}}, {"metrics": {"expression": "x", "below": 1}}]}},
+        {"canary": {"test": [{"ecs": {}}]}},
     ]);
     let ecs = some_of(vec![
         ("strategy", one_of(strategies)),
@@ -255,6 +258,9 @@ fn the_schema_has_the_limits_of_the_parser() {
         ("/$defs/ecs_task/properties/command/items/maxLength", limits::MAX_ARGUMENT_BYTES),
         ("/$defs/ecs/properties/alarms/maxItems", limits::MAX_ALARMS),
         ("/$defs/ecs/properties/alarms/items/maxLength", limits::MAX_ALARM_BYTES),
+        ("/$defs/blue_green/properties/test/maxItems", limits::MAX_CHECKPOINT_CHECKS),
+        ("/$defs/canary/properties/during/maxItems", limits::MAX_CHECKPOINT_CHECKS),
+        ("/$defs/linear/properties/during/maxItems", limits::MAX_CHECKPOINT_CHECKS),
         ("/$defs/canary/properties/percent/maximum", (*limits::CANARY_PERCENT.end()).into()),
         ("/$defs/canary/properties/percent/default", limits::DEFAULT_CANARY_PERCENT.into()),
         ("/$defs/linear/properties/step/minimum", (*limits::STEP_PERCENT.start()).into()),

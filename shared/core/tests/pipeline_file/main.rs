@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and helpers are part of it")]
 
 mod attacks;
+mod checkpoints;
 mod expressions;
 mod json_schema;
 mod messages;

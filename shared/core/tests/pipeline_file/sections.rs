@@ -211,7 +211,7 @@ fn a_strategy_that_could_not_be_followed_is_refused() {
     pushway.yml:25:54: unknown key `weight` in `canary`
     25 |         strategy: { canary: { percent: 0, hold: 90s, weight: 3 } }
        |                                                      ^
-    hint: `canary` takes percent, hold, bake
+    hint: `canary` takes percent, hold, bake, test, during, pause
     ");
     insta::assert_snapshot!(said("strategy: { canary: {}, linear: {} }"), @r"
     pushway.yml:25:19: `strategy` takes one of blue_green, canary and linear, and has canary, linear

@@ -209,6 +209,14 @@ pub(in crate::pipeline_file) fn waits_too_long(waits: u32, timeout: u32, longest
     )
 }
 
+pub(in crate::pipeline_file) fn checkpoints_elsewhere() -> Words {
+    Words::new(
+        "the strategy's `test`, `during` and `pause` need ECS to ask this installation, which it can't from \
+         another account or region",
+        "take them out of `strategy` and put the checks into `validate`, or deploy from an installation there",
+    )
+}
+
 pub(in crate::pipeline_file) fn wrong_alarm(name: &str) -> Words {
     Words::new(
         format!("{} is not the name of an alarm", quoted(name)),
