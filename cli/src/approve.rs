@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use pushway_core::approval::{ApprovalRequest, ApprovalState};
+use pushway_core::approval::ApprovalState;
 use pushway_core::ids::{EnvironmentName, RunId};
 use pushway_core::messages::checkpoints::waits;
 use pushway_core::run::{CheckpointState, Run};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::client::{At, Client};
 use crate::output;
+use crate::question::{describe, short};
 
 /// Nothing to choose.
 #[derive(clap::Args)]
@@ -160,45 +161,4 @@ async fn asked(
 
 fn path<'p>(run: RunId, environment: &'p EnvironmentName, verb: &'p str) -> [String; 6] {
     ["v1", "runs", &run.to_string(), "environments", environment.as_str(), verb].map(str::to_owned)
-}
-
-/// What is asked, and what was said so far.
-fn describe(state: &ApprovalState) -> Vec<String> {
-    let ApprovalRequest { digest, required, deadline, images, serving, pushes, has_more } = &state.request;
-    let mut lines = vec![format!(
-        "asks for {}: {} of {required} approvals, until {deadline}",
-        short(digest),
-        state.given.len()
-    )];
-    for (container, image) in images {
-        let old = serving.as_ref().and_then(|serving| serving.images.get(container));
-        lines.push(match old {
-            Some(old) if old == image => format!("{container}: {image} (serves already)"),
-            Some(old) => format!("{container}: {old} -> {image}"),
-            None => format!("{container}: {image}"),
-        });
-    }
-    match serving {
-        Some(serving) => {
-            lines.push(format!(
-                "serves since {}: {} of run {}",
-                serving.at,
-                serving.commit.short(),
-                serving.run
-            ));
-        }
-        None => lines.push("nothing was deployed there by Pushway yet".into()),
-    }
-    let push = |push: &pushway_core::approval::PushLine| {
-        format!("+ {} {} ({})", push.commit.short(), push.message, push.author)
-    };
-    lines.extend(pushes.iter().map(push));
-    if *has_more {
-        lines.push("  and older ones; see `pushway runs`".into());
-    }
-    lines
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }

@@ -19,6 +19,7 @@ mod installation;
 mod local;
 mod output;
 mod pause;
+mod question;
 mod repos;
 mod rotate;
 mod run;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::client::{At, Client};
 use crate::facts::{clock, tell};
-use crate::output;
+use crate::{output, question};
 
 /// How often a watched run is asked for.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
@@ -152,6 +152,11 @@ fn describe(run: &Run) -> anyhow::Result<()> {
             format!("environment {}", environment.name),
             environment_words(environment)
         ))?;
+        if let Some(approval) = environment.approval.as_ref().filter(|_| environment.fence.is_none()) {
+            for line in question::describe(approval) {
+                output::line(&format!("      {line}"))?;
+            }
+        }
         let change = environment.rollout.as_ref().and_then(|rollout| rollout.out_of_band.as_ref());
         if let Some(change) = change {
             output::line(&format!("      note: {}", deploys::out_of_band(change)))?;

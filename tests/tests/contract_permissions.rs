@@ -85,6 +85,19 @@ const PORTS: &[(&str, &[&str])] = &[
     ("PullRequests", &["codecommit:GetPullRequest", "secretsmanager:GetSecretValue"]),
     ("Random", &[]),
     ("ReadBuilds", &["codebuild:BatchGetBuilds", "codebuild:BatchGetReports", "codebuild:DescribeTestCases"]),
+    // CodeCommit compares no histories; of a plain git server, what its delivery carried.
+    ("ReadCommits", &["codecommit:GetCommit", "dynamodb:GetItem", "secretsmanager:GetSecretValue"]),
+    (
+        "ReadDefinitions",
+        &[
+            "ecs:DescribeServices",
+            "ecs:DescribeTaskDefinition",
+            "events:ListTargetsByRule",
+            "scheduler:GetSchedule",
+            "sts:AssumeRole",
+            "sts:SetSourceIdentity",
+        ],
+    ),
     ("ReadDeliveries", &["dynamodb:GetItem"]),
     ("ReadExecutions", &["states:DescribeExecution"]),
     ("ReadLogs", &["logs:GetLogEvents"]),
@@ -178,6 +191,7 @@ const TARGET_PORTS: &[&str] = &[
     "CreateServices",
     "MoveSchedules",
     "MoveServices",
+    "ReadDefinitions",
     "ReadSchedules",
     "ReadServices",
     "ReadTargets",
@@ -493,7 +507,15 @@ fn a41_other_accounts_roles_are_assumed_by_name_and_none_by_default() {
     }
     assert_eq!(
         assuming,
-        ["DeployProgressRole", "DeployRole", "PlanRole", "RollbackRole", "SweepRole", "ValidateRole"]
+        [
+            "DeployProgressRole",
+            "DeployRole",
+            "LockRole",
+            "PlanRole",
+            "RollbackRole",
+            "SweepRole",
+            "ValidateRole"
+        ]
     );
 }
 

@@ -173,6 +173,16 @@ fn f9_f13_an_approved_deploy_survives_a_fault_at_every_call() {
 }
 
 #[test]
+fn f9_what_an_approval_gathers_may_fail_and_die_at_every_call() {
+    fn scenario(story: &mut Story) {
+        green(story);
+        story.sim.run();
+        asked(story);
+    }
+    at_every_call(scenario, &[Status::Succeeded, Status::Succeeded], Events::Once, &SHARPEST);
+}
+
+#[test]
 fn f37_a_rollback_by_hand_survives_a_fault_at_every_call() {
     fn scenario(story: &mut Story) {
         for _ in 0..2 {

@@ -137,7 +137,7 @@ fn history(commit: &str) -> anyhow::Result<Vec<Carried>> {
         "--name-only",
         "--no-renames",
         // An empty part before each id: no file is called so.
-        "--format=%x00%H",
+        "--format=%x00%H%n%an%n%s",
         "--end-of-options",
         commit,
     ])?;

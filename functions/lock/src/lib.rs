@@ -9,8 +9,8 @@ use pushway_core::contract::{
 };
 use pushway_core::messages;
 use pushway_core::ports::{
-    Answer, BranchRecords, Callbacks, Clock, Environments, Fault, History, Hooks, Plans, Runs, StopBuilds,
-    Waits, Written,
+    Answer, BranchRecords, Callbacks, Clock, Environments, Fault, History, Hooks, Plans, ReadCommits,
+    ReadDefinitions, Runs, StopBuilds, Waits, Written,
 };
 use pushway_core::rollout::images_of;
 use pushway_core::run::Run;
@@ -22,7 +22,18 @@ use pushway_core::wait::{Subject, Wait, Work};
 /// Lets a run go on or wait.
 pub async fn handle<P>(ports: &P, input: LockInput) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Hooks + BranchRecords + Environments + History + Waits + StopBuilds + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Hooks
+        + BranchRecords
+        + Environments
+        + History
+        + ReadCommits
+        + ReadDefinitions
+        + Waits
+        + StopBuilds
+        + Callbacks
+        + Clock,
 {
     match input {
         LockInput::Acquire(task) => {
@@ -67,7 +78,18 @@ async fn open(ports: &impl Waits, wait: &Wait) -> Answer<()> {
 
 async fn take<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Hooks + BranchRecords + Environments + History + Waits + StopBuilds + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Hooks
+        + BranchRecords
+        + Environments
+        + History
+        + ReadCommits
+        + ReadDefinitions
+        + Waits
+        + StopBuilds
+        + Callbacks
+        + Clock,
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     // A run that has failed takes no further environment, whatever the state machine makes of it.
@@ -87,7 +109,7 @@ where
     {
         let images =
             images_of(&run, &planned.target).map_err(|why| Failure::new(errors::DEPLOY_FAILED, why))?;
-        ask(ports, &run, &task.environment, rule, images, task.task_token).await?;
+        ask(ports, &run, &planned, rule, images, task.task_token).await?;
         return Ok(Done {});
     }
     let pipeline =

@@ -37,7 +37,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         r#"{"id": "d41d8cd98f00b204e9800998ecf8427e", "ref": "refs/heads/main", "body": "{\"ref\":1}"}"#
             .into(),
         format!("{old} {new} refs/heads/main\n{new} {old} refs/tags/v1\n"),
-        format!("\0{new}\0\nweb/a.rs\0b\nc.txt\0\0{new}\0\0{new}\0\n\"odd\"\0"),
+        format!("\0{new}\nAda\nGreet\0\nweb/a.rs\0b\nc.txt\0\0{new}\0\0{new}\n\n\0\n\"odd\"\0"),
     ];
     // Seeds that are all refused would leave everything behind the refusal to chance.
     assert!(HookConfig::parse(&seeds[0]).is_ok() && Kept::parse(seeds[2].as_bytes()).is_some());

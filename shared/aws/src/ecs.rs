@@ -13,7 +13,8 @@ use aws_sdk_ecs::types::{
 use pushway_core::definition::DefinitionView;
 use pushway_core::ids::{ImageDigestRef, RunId};
 use pushway_core::plan::Place;
-use pushway_core::ports::{Answer, MoveServices, ReadServices};
+use pushway_core::ports::{Answer, Fault, MoveServices, ReadDefinitions, ReadSchedules as _, ReadServices};
+use pushway_core::scheduled::{StarterRef, only};
 use pushway_core::service_deployment::ServiceDeploymentView;
 use pushway_core::strategy::Movement;
 use pushway_core::views::{
@@ -22,11 +23,13 @@ use pushway_core::views::{
 
 use crate::Aws;
 use crate::canned;
+use crate::definition_view::definition_view;
 use crate::ecs_deployments::{configuration, newest_deployment, settings, stop_service_deployment};
 use crate::ecs_hooks::set_hook;
 use crate::errors::{code, fault, incomplete};
 use crate::logs::tail;
-use crate::task_definition::{copy, definition_view, log_pointer};
+use crate::patience::{PATIENCE, within};
+use crate::task_definition::{copy, log_pointer};
 use crate::time::timestamp;
 
 /// How many tasks of one kind are looked at: the latest ones.
@@ -80,6 +83,34 @@ impl ReadServices for Aws {
             Some(log) => tail(&clients.logs, &log, LOG_LINES).await,
             None => Ok(Vec::new()),
         }
+    }
+}
+
+impl ReadDefinitions for Aws {
+    async fn serving_definition(&self, at: &ServiceRef) -> Answer<Option<DefinitionView>> {
+        let ecs = self.at(&at.place).ecs;
+        within(PATIENCE, "look at the service", async {
+            let Some(service) = describe_service(&ecs, at).await? else { return Ok(None) };
+            let revision = primary(&service).and_then(Deployment::task_definition);
+            let Some(revision) = revision.or(service.task_definition()) else { return Ok(None) };
+            let (definition, _) = describe_task_definition(&ecs, revision).await?;
+            Ok(Some(definition_view(definition)))
+        })
+        .await
+    }
+
+    async fn started_definition(&self, at: &StarterRef) -> Answer<Option<DefinitionView>> {
+        within(PATIENCE, "look at the scheduled task", async {
+            let Some(tasks) = self.scheduled(at).await? else { return Ok(None) };
+            let task = only(&at.starter, Some(tasks)).map_err(Fault::Permanent)?;
+            let (definition, _) = describe_task_definition(&self.at(&at.place).ecs, &task.revision).await?;
+            Ok(Some(definition_view(definition)))
+        })
+        .await
+    }
+
+    async fn file_definition(&self, content: &serde_json::Value) -> Answer<DefinitionView> {
+        Ok(definition_view(canned::task_definition(content).await?.0))
     }
 }
 

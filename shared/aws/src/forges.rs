@@ -4,16 +4,18 @@
 //! reason that a run of one forge waits for another.
 
 use jiff::Timestamp;
+use pushway_core::commits::Commits;
 use pushway_core::forge::{Branches, Changes, CommitStatus, HookHealth, PullRequestView};
 use pushway_core::ids::{CommitSha, RefName, RepositoryPath, RunId};
 use pushway_core::ports::{
-    Answer, CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, RepositoryFiles,
-    Secrets as _, Webhooks,
+    Answer, CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, ReadCommits,
+    RepositoryFiles, Secrets as _, Webhooks,
 };
 use pushway_core::source::{Hook, Provider};
 use pushway_forges::{Credentials, Forge};
 
 use crate::Aws;
+use crate::patience::{PATIENCE, within};
 
 impl Aws {
     /// The forge of a hook, with the credentials that the hook names.
@@ -76,6 +78,25 @@ impl Differences for Aws {
             Provider::Git => Ok(Changes::carried(&self.delivered_history(run).await?, base, commit)),
             _ => self.forge(hook).await?.changes(base, commit).await,
         }
+    }
+}
+
+impl ReadCommits for Aws {
+    async fn commits(
+        &self,
+        run: RunId,
+        hook: &Hook,
+        base: &CommitSha,
+        commit: &CommitSha,
+    ) -> Answer<Commits> {
+        let told = async {
+            match hook.provider {
+                Provider::Codecommit => self.codecommit_commits(hook, base, commit).await,
+                Provider::Git => Ok(Commits::carried(&self.delivered_history(run).await?, base, commit)),
+                _ => self.forge(hook).await?.commits(base, commit).await,
+            }
+        };
+        within(PATIENCE, "list the commits", told).await
     }
 }
 

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput;
 use aws_sdk_ecs::operation::register_task_definition::builders::RegisterTaskDefinitionInputBuilder;
 use aws_sdk_ecs::types::{
-    ContainerDefinition, IpcMode, LinuxParameters, LogDriver, PidMode, PortMapping, Tag, TaskDefinition,
+    ContainerDefinition, IpcMode, LinuxParameters, LogDriver, PidMode, Tag, TaskDefinition,
 };
-use pushway_core::definition::{ContainerDefinitionView, DefinitionView};
 use pushway_core::fact::LogPointer;
 use pushway_core::ids::{ImageDigestRef, RunId};
 use pushway_core::ports::{Answer, Fault};
@@ -54,40 +53,6 @@ pub(crate) fn copy(
         .set_ephemeral_storage(base.ephemeral_storage)
         .set_runtime_platform(base.runtime_platform)
         .set_enable_fault_injection(base.enable_fault_injection))
-}
-
-/// What people compare. Values are told by fingerprints only: a variable may hold what nobody should read.
-pub(crate) fn definition_view(definition: TaskDefinition) -> DefinitionView {
-    let containers = definition.container_definitions.unwrap_or_default().into_iter();
-    DefinitionView {
-        cpu: filled(definition.cpu),
-        memory: filled(definition.memory),
-        containers: containers
-            .filter_map(|known| Some((known.name.clone()?, container_view(known))))
-            .collect(),
-    }
-}
-
-fn container_view(container: ContainerDefinition) -> ContainerDefinitionView {
-    let port = |port: &PortMapping| {
-        let protocol = port.protocol.as_ref().map_or("tcp", |protocol| protocol.as_str());
-        Some(format!("{}/{protocol}", port.container_port?))
-    };
-    let env = container.environment().iter().filter_map(|pair| Some((pair.name.clone()?, pair.value()?)));
-    let secrets = container.secrets().iter().map(|secret| (secret.name.clone(), secret.value_from()));
-    ContainerDefinitionView {
-        ports: container.port_mappings().iter().filter_map(port).collect(),
-        env: env.map(|(name, value)| (name, fingerprint(value))).collect(),
-        secrets: secrets.map(|(name, from)| (name, fingerprint(from))).collect(),
-        cpu: Some(container.cpu).filter(|cpu| *cpu > 0).map(|cpu| cpu.to_string()),
-        memory: container.memory.map(|memory| memory.to_string()),
-        image: container.image.unwrap_or_default(),
-    }
-}
-
-fn fingerprint(text: &str) -> String {
-    use sha2::Digest as _;
-    hex::encode(sha2::Sha256::digest(text.as_bytes()))
 }
 
 /// Where a container's log lies, if the `awslogs` driver writes it (ECS Developer Guide, "Send Amazon ECS

@@ -9,12 +9,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
+use crate::commits::CommitRange;
 use crate::environment::Deployed;
 use crate::ids::{CommitSha, EnvironmentName, ImageDigestRef, RunId};
 use crate::summary::RunSummary;
 
 /// How many pushes an approval shows: more of them nobody reads.
 pub const MAX_PUSHES: usize = 20;
+/// How many changes of the task definition an approval shows.
+pub const MAX_CHANGES: usize = 30;
+/// Bytes of JSON that a question takes at most, its images apart: the run's record holds one for each of its
+/// environments, and must stay below the 400 KB of an item (row F22).
+const MAX_BYTES: usize = 16 * 1024;
 
 /// What people are asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +41,38 @@ pub struct ApprovalRequest {
     /// Whether there are more than are shown.
     #[serde(default)]
     pub has_more: bool,
+    /// The commits between what serves and what would come, as the forge tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits: Option<CommitRange>,
+    /// What it would change of the task definition that serves, a line each; no values of variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<String>>,
+    /// What could not be found out, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl ApprovalRequest {
+    /// Leaves out the oldest commits, the oldest pushes and the last changes, in this order, until what was
+    /// gathered is small enough to keep.
+    pub fn fit(&mut self) {
+        while self.gathered_bytes() > MAX_BYTES {
+            if self.commits.as_mut().is_some_and(CommitRange::drop_oldest) {
+                continue;
+            }
+            if self.pushes.len() > 1 {
+                self.pushes.pop();
+                self.has_more = true;
+            } else if self.changes.as_mut().and_then(Vec::pop).is_none() {
+                break;
+            }
+        }
+    }
+
+    fn gathered_bytes(&self) -> usize {
+        let gathered = serde_json::to_string(&(&self.commits, &self.pushes, &self.changes, &self.notes));
+        gathered.map_or(0, |text| text.len())
+    }
 }
 
 /// What an approval would replace.
@@ -123,4 +161,47 @@ impl From<&RunSummary> for PushLine {
 pub fn digest(environment: &EnvironmentName, images: &BTreeMap<String, ImageDigestRef>) -> String {
     let canonical = serde_json::json!({ "environment": environment, "images": images }).to_string();
     hex::encode(sha2::Sha256::digest(canonical.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commits::{CommitLine, CommitList};
+
+    #[test]
+    fn f22_a_question_stays_small_whatever_was_pushed() {
+        let commit = |number: usize| -> CommitSha { format!("{number:040}").parse().unwrap() };
+        // A control character takes six bytes of JSON.
+        let hostile = "\u{1b}".repeat(2_000);
+        let lines = |from: usize| {
+            CommitList::of((from..from + 21).map(|n| CommitLine::new(commit(n), &hostile, &hostile)))
+        };
+        let push = |number| PushLine {
+            run: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
+            commit: commit(number),
+            message: crate::source::Source::title_of(&hostile),
+            author: "Ada".into(),
+        };
+        let mut request = ApprovalRequest {
+            digest: String::new(),
+            required: 1,
+            deadline: Timestamp::UNIX_EPOCH,
+            images: BTreeMap::new(),
+            serving: None,
+            pushes: (0..MAX_PUSHES).map(push).collect(),
+            has_more: false,
+            commits: CommitRange::between(lines(0), lines(100)),
+            changes: Some(vec!["x".repeat(300); MAX_CHANGES]),
+            notes: Vec::new(),
+        };
+        request.fit();
+        let size = serde_json::to_string(&request).unwrap().len();
+        assert!(size < MAX_BYTES + 1_024, "{size} bytes");
+        let commits = request.commits.unwrap();
+        // The newest of everything is still there, and nobody takes it for all.
+        assert_eq!((&commits.coming[0].commit, &commits.leaving[0].commit), (&commit(0), &commit(100)));
+        assert_eq!(request.pushes[0].commit, commit(0));
+        assert!(commits.has_more && commits.has_more_leaving && request.has_more);
+        assert_eq!(request.changes.unwrap().len(), MAX_CHANGES);
+    }
 }

@@ -1,8 +1,11 @@
 //! Task definitions as far as people compare them, and what one changes against another.
 //!
-//! Pure. No value of an environment variable ever enters a view: a fingerprint tells whether it changed.
+//! Pure. No value of an environment variable ever enters a view: a fingerprint tells whether it changed. What is
+//! left out of a definition counts as its default, so that a file and its registration look alike.
 
 use std::collections::BTreeMap;
+
+use crate::ids::ImageDigestRef;
 
 /// A revision of a task definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +14,10 @@ pub struct DefinitionView {
     pub cpu: Option<String>,
     /// MiB of the whole task, where set.
     pub memory: Option<String>,
+    /// Other settings by what people call them: roles, network mode, …
+    pub settings: BTreeMap<String, String>,
+    /// What is too long to be shown: a fingerprint of each part.
+    pub parts: BTreeMap<String, String>,
     /// Its containers by name.
     pub containers: BTreeMap<String, ContainerDefinitionView>,
 }
@@ -30,6 +37,23 @@ pub struct ContainerDefinitionView {
     pub env: BTreeMap<String, String>,
     /// Variables that hold secrets: a fingerprint of where each secret lies.
     pub secrets: BTreeMap<String, String>,
+    /// Other settings by what people call them: command, user, …
+    pub settings: BTreeMap<String, String>,
+    /// What is too long to be shown: a fingerprint of each part.
+    pub parts: BTreeMap<String, String>,
+}
+
+impl DefinitionView {
+    /// With other images for the containers that it has.
+    #[must_use]
+    pub fn with_images(mut self, images: &BTreeMap<String, ImageDigestRef>) -> Self {
+        for (name, image) in images {
+            if let Some(container) = self.containers.get_mut(name) {
+                container.image = image.to_string();
+            }
+        }
+        self
+    }
 }
 
 /// What `new` changes against `old`, a line each.
@@ -37,6 +61,8 @@ pub fn changes(old: &DefinitionView, new: &DefinitionView) -> Vec<String> {
     let mut lines = Vec::new();
     one(&mut lines, "cpu", old.cpu.as_deref(), new.cpu.as_deref());
     one(&mut lines, "memory", old.memory.as_deref(), new.memory.as_deref());
+    shown(&mut lines, "", &old.settings, &new.settings);
+    hidden(&mut lines, "", &old.parts, &new.parts);
     for name in keys(&old.containers, &new.containers) {
         match (old.containers.get(name), new.containers.get(name)) {
             (Some(old), Some(new)) => container(&mut lines, name, old, new),
@@ -58,8 +84,17 @@ fn container(
     one(lines, &format!("{name}: memory"), old.memory.as_deref(), new.memory.as_deref());
     let (was, is) = (old.ports.join(", "), new.ports.join(", "));
     one(lines, &format!("{name}: ports"), some(&was), some(&is));
-    hidden(lines, &format!("{name}: variable"), &old.env, &new.env);
-    hidden(lines, &format!("{name}: secret"), &old.secrets, &new.secrets);
+    shown(lines, &format!("{name}: "), &old.settings, &new.settings);
+    hidden(lines, &format!("{name}: "), &old.parts, &new.parts);
+    hidden(lines, &format!("{name}: variable "), &old.env, &new.env);
+    hidden(lines, &format!("{name}: secret "), &old.secrets, &new.secrets);
+}
+
+fn shown(lines: &mut Vec<String>, of: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) {
+    for name in keys(old, new) {
+        let value = |map: &BTreeMap<String, String>| map.get(name).cloned();
+        one(lines, &format!("{of}{name}"), value(old).as_deref(), value(new).as_deref());
+    }
 }
 
 fn some(text: &str) -> Option<&str> {
@@ -87,7 +122,7 @@ fn hidden(
             (None, _) => "added",
             (_, None) => "removed",
         };
-        lines.push(format!("{what} {name} {change}"));
+        lines.push(format!("{what}{name} {change}"));
     }
 }
 
@@ -114,12 +149,16 @@ mod tests {
                 ports: ports.iter().map(ToString::to_string).collect(),
                 env: map(env),
                 secrets: map(secrets),
+                settings: map(&[("command", image)]),
+                parts: map(&[("health check", "1")]),
                 ..ContainerDefinitionView::default()
             }
         };
         let old = DefinitionView {
             cpu: Some("256".into()),
             memory: Some("512".into()),
+            settings: map(&[("network mode", "awsvpc"), ("task role", "arn:aws:iam::1:role/a")]),
+            parts: map(&[("volumes", "1")]),
             containers: BTreeMap::from([
                 ("web".into(), web("web@1", &[("A", "1"), ("B", "hunter2")], &[("KEY", "x")], &["80/tcp"])),
                 ("old".into(), web("old@1", &[], &[], &[])),
@@ -128,6 +167,8 @@ mod tests {
         let new = DefinitionView {
             cpu: Some("256".into()),
             memory: Some("1024".into()),
+            settings: map(&[("network mode", "awsvpc"), ("task role", "arn:aws:iam::1:role/b")]),
+            parts: map(&[]),
             containers: BTreeMap::from([
                 ("new".into(), web("new@1", &[], &[], &[])),
                 ("web".into(), web("web@2", &[("B", "hunter3"), ("C", "1")], &[("KEY", "y")], &[])),
@@ -135,9 +176,12 @@ mod tests {
         };
         insta::assert_snapshot!(changes(&old, &new).join("\n"), @r"
         memory: 512 → 1024
+        task role: arn:aws:iam::1:role/a → arn:aws:iam::1:role/b
+        volumes removed
         container old removed
         web: image: web@1 → web@2
         web: ports: 80/tcp → none
+        web: command: web@1 → web@2
         web: variable A removed
         web: variable B changed
         web: variable C added

@@ -143,6 +143,8 @@ mod tests {
         let carried = |digit, files: &[&str]| Carried {
             commit: id(digit),
             files: files.iter().map(ToString::to_string).collect(),
+            message: String::new(),
+            author: String::new(),
         };
         let history =
             [carried("4", &["d", "b"]), carried("3", &["b"]), carried("2", &["c"]), carried("1", &["a"])];

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod checks;
 pub mod claim;
 pub mod clone_url;
+pub mod commits;
 pub mod contract;
 pub mod definition;
 pub mod definition_file;

@@ -4,10 +4,12 @@
 //! here decides.
 
 pub mod checkpoints;
+mod approvals;
 mod definitions;
 mod preflight;
 pub mod scheduled;
 
+pub use approvals::*;
 pub use definitions::*;
 pub use preflight::*;
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use pushway_core::commits::{CommitLine, CommitList, MAX_COMMITS};
 use pushway_core::forge::{Branches, Changes, CheckState, CommitStatus, PullRequestView, RepositoryView};
 use pushway_core::ids::{CommitSha, RefKind, RefName, RepositoryPath};
 use pushway_core::ports::{Answer, Fault, HeadView};
@@ -162,7 +163,7 @@ pub(crate) async fn head(api: &Api, git_ref: &RefName) -> Answer<Option<HeadView
     };
     let Some(found) = api.read::<Ref>(api.get(&["refs", kind, name], &what)).await? else { return Ok(None) };
     let raw = found.target.author.map(|author| author.raw).unwrap_or_default();
-    let author = raw.split(" <").next().unwrap_or_default().to_owned();
+    let author = name_of(&raw).to_owned();
     Ok(Some(HeadView { commit: commit_id(&found.target.hash)?, message: found.target.message, author }))
 }
 
@@ -197,6 +198,28 @@ pub(crate) async fn changes(api: &Api, base: &CommitSha, head: &CommitSha) -> An
         .map(|file| file.path)
         .collect();
     Ok(Changes::Files(files.into_iter().collect()))
+}
+
+/// "List commits": those that `to` has and `from` has not, newest first.
+pub(crate) async fn commits(api: &Api, from: &CommitSha, to: &CommitSha) -> Answer<Option<CommitList>> {
+    #[derive(Deserialize)]
+    struct Page {
+        values: Vec<Commit>,
+    }
+    let ask = api.get(&["commits"], "list the commits between two");
+    let ask = ask.query("include", to.as_str()).query("exclude", from.as_str());
+    let ask = ask.query("pagelen", &(MAX_COMMITS + 1).to_string());
+    let Some(page) = api.read::<Page>(ask).await? else { return Ok(None) };
+    let lines = page.values.into_iter().map(|known| {
+        let author = known.author.map(|author| name_of(&author.raw).to_owned()).unwrap_or_default();
+        Ok(CommitLine::new(commit_id(&known.hash)?, &known.message, &author))
+    });
+    Ok(Some(CommitList::of(lines.collect::<Answer<Vec<_>>>()?)))
+}
+
+/// The name in `name <address>`.
+fn name_of(raw: &str) -> &str {
+    raw.split(" <").next().unwrap_or_default()
 }
 
 /// "Get a pull request".

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use pushway_core::commits::{CommitLine, CommitList};
 use pushway_core::forge::{Branches, Changes};
 use pushway_core::ids::{CommitSha, RefKind, RefName, RepositoryPath};
 use pushway_core::ports::{Answer, Fault, HeadView};
@@ -140,4 +141,19 @@ pub(crate) async fn changes(api: &Api, base: &CommitSha, head: &CommitSha) -> An
         }
     }
     Ok(Changes::Files(files.into_iter().collect()))
+}
+
+/// `repoCompareDiff`: the commits that `to` has and `from` has not, newest first.
+pub(crate) async fn commits(api: &Api, from: &CommitSha, to: &CommitSha) -> Answer<Option<CommitList>> {
+    let ask = api.get(&["compare", &format!("{from}...{to}")], "compare two commits");
+    let ask = ask.query("files", "false").query("verification", "false");
+    let Some(comparison) = api.read::<Comparison>(ask).await? else { return Ok(None) };
+    let lines = comparison.commits.unwrap_or_default().into_iter().map(|known| {
+        let (message, author) = known.details.map_or((String::new(), None), |c| (c.message, c.author));
+        let author = author.map(|author| author.name).unwrap_or_default();
+        Ok(CommitLine::new(commit_id(&known.sha)?, &message, &author))
+    });
+    let mut list = CommitList::of(lines.collect::<Answer<Vec<_>>>()?);
+    list.has_more |= comparison.total_commits > list.lines.len();
+    Ok(Some(list))
 }

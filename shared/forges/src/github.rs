@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pushway_core::commits::{CommitLine, CommitList, MAX_COMMITS};
 use pushway_core::forge::{Branches, Changes, CheckState, CommitStatus, PullRequestView, RepositoryView};
 use pushway_core::ids::{CommitSha, RefKind, RefName, RepositoryPath};
 use pushway_core::ports::{Answer, HeadView};
@@ -21,6 +22,8 @@ use crate::text;
 const PAGE: usize = 100;
 /// A comparison names at most this many files ("Compare two commits").
 const MAX_COMPARED_FILES: usize = 300;
+/// What is read of a comparison with its files: 300 of them with their patches are well below.
+const MAX_COMPARISON_BYTES: usize = 8 * 1024 * 1024;
 /// A folder's listing names at most this many files ("Get repository content").
 const MAX_LISTED_FILES: usize = 1000;
 
@@ -58,6 +61,14 @@ struct Tip {
 struct Comparison {
     status: String,
     files: Option<Vec<ComparedFile>>,
+}
+
+/// The commits of a comparison, oldest first.
+#[derive(Deserialize)]
+struct Compared {
+    total_commits: usize,
+    #[serde(default)]
+    commits: Vec<Commit>,
 }
 
 #[derive(Deserialize)]
@@ -215,6 +226,30 @@ pub(crate) async fn changes(api: &Api, base: &CommitSha, head: &CommitSha) -> An
         }
     }
     Ok(Changes::Files(files.into_iter().collect()))
+}
+
+/// "Compare two commits": the commits that `to` has and `from` has not; `None` where it knows no way. They come
+/// oldest first, so of many the last page is asked for, in a size that makes it full enough.
+pub(crate) async fn commits(api: &Api, from: &CommitSha, to: &CommitSha) -> Answer<Option<CommitList>> {
+    let page = async |size: usize, number: usize| {
+        let ask = api.get(&["compare", &format!("{from}...{to}")], "compare two commits");
+        let ask = ask.query("per_page", &size.to_string()).query("page", &number.to_string());
+        // The first page names the files, too, with what changed in them.
+        api.read::<Compared>(ask.most(MAX_COMPARISON_BYTES)).await
+    };
+    let Some(mut compared) = page(PAGE, 1).await? else { return Ok(None) };
+    if compared.total_commits > PAGE {
+        let total = compared.total_commits;
+        let is_full = |size: &usize| total % size == 0 || total % size > MAX_COMMITS;
+        let size = (1..=PAGE).rev().find(is_full).unwrap_or(PAGE);
+        let Some(last) = page(size, total.div_ceil(size)).await? else { return Ok(None) };
+        compared = last;
+    }
+    let lines = compared.commits.into_iter().rev().map(|known| {
+        let author = known.commit.author.map(|author| author.name).unwrap_or_default();
+        Ok(CommitLine::new(commit_id(&known.sha)?, &known.commit.message, &author))
+    });
+    Ok(Some(CommitList::of(lines.collect::<Answer<Vec<_>>>()?)))
 }
 
 /// "Get a pull request"; Gitea's is the same.

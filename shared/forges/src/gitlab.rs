@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use pushway_core::commits::{CommitLine, CommitList, MAX_COMMITS};
 use pushway_core::forge::{Branches, Changes, CheckState, CommitStatus, PullRequestView, RepositoryView};
 use pushway_core::ids::{CommitSha, RefKind, RefName, RepositoryPath};
 use pushway_core::ports::{Answer, Fault, HeadView};
@@ -169,6 +170,18 @@ pub(crate) async fn changes(api: &Api, base: &CommitSha, head: &CommitSha) -> An
         return Ok(Changes::Unknown("GitLab left a file's name out".into()));
     }
     Ok(Changes::Files(files.into_iter().collect()))
+}
+
+/// "List repository commits" of a range: those that `to` has and `from` has not, newest first.
+pub(crate) async fn commits(api: &Api, from: &CommitSha, to: &CommitSha) -> Answer<Option<CommitList>> {
+    let ask = api.get(&["repository", "commits"], "list the commits between two");
+    let ask = ask.query("ref_name", &format!("{from}..{to}"));
+    let ask = ask.query("per_page", &(MAX_COMMITS + 1).to_string());
+    let Some(commits) = api.read::<Vec<Commit>>(ask).await? else { return Ok(None) };
+    let lines = commits
+        .into_iter()
+        .map(|known| Ok(CommitLine::new(commit_id(&known.id)?, &known.message, &known.author_name)));
+    Ok(Some(CommitList::of(lines.collect::<Answer<Vec<_>>>()?)))
 }
 
 /// "Get single MR".

@@ -23,8 +23,10 @@ pub mod testing;
 mod text;
 
 use jiff::Timestamp;
+use pushway_core::commits::{CommitRange, Commits};
 use pushway_core::forge::{Branches, Changes, CommitStatus, HookHealth, PullRequestView, RepositoryView};
 use pushway_core::ids::{CommitSha, RefName, RepositoryPath};
+use pushway_core::messages::nothing_between;
 use pushway_core::ports::{Answer, HeadView};
 use pushway_core::signature::Secret;
 use pushway_core::source::{Hook, Provider};
@@ -97,6 +99,15 @@ impl Forge {
     /// tells what either side changed since they parted.
     pub async fn changes(&self, base: &CommitSha, head: &CommitSha) -> Answer<Changes> {
         ask!(self.0, changes(base, head), gitea: gitea)
+    }
+
+    /// The commits that either of two different commits has and the other has not.
+    pub async fn commits(&self, base: &CommitSha, head: &CommitSha) -> Answer<Commits> {
+        let forge = messages::name(self.0.provider);
+        let unknown = || Commits::Unknown(nothing_between(forge, base, head));
+        let Some(coming) = ask!(self.0, commits(base, head), gitea: gitea)? else { return Ok(unknown()) };
+        let Some(leaving) = ask!(self.0, commits(head, base), gitea: gitea)? else { return Ok(unknown()) };
+        Ok(CommitRange::between(coming, leaving).map_or_else(unknown, Commits::Known))
     }
 
     /// The pull or merge request of this number; `None` where there is none.

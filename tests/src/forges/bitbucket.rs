@@ -43,6 +43,7 @@ pub(super) fn answer(repository: &mut FakeRepository, seen: &Seen, token: &str, 
         ("GET", ["commit", name]) => {
             repository.resolve(name).map_or_else(missing, |sha| Reply::json(200, &commit(repository, sha)))
         }
+        ("GET", ["commits"]) => commits(repository, seen, url),
         ("GET", ["diffstat", spec]) => diffstat(repository, seen, spec, url),
         ("GET", ["pullrequests", number]) => pull_request(repository, number),
         ("GET", ["pullrequests", number, "commits"]) => pull_commits(repository, seen, number, url),
@@ -168,6 +169,15 @@ fn pull_request(repository: &FakeRepository, number: &str) -> Reply {
             },
         }),
     )
+}
+
+/// "List commits": of one commit without those of another, newest first.
+fn commits(repository: &FakeRepository, seen: &Seen, url: &str) -> Reply {
+    let end = |name: &str| seen.parameter(name).and_then(|text| repository.resolve(text));
+    let (Some(include), Some(exclude)) = (end("include"), end("exclude")) else { return missing() };
+    let mut ahead = repository.ahead(exclude, include);
+    ahead.reverse();
+    paged(seen, ahead.into_iter().map(|sha| commit(repository, sha)).collect(), url)
 }
 
 /// "List commits on a pull request", newest first.

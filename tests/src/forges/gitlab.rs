@@ -42,6 +42,7 @@ pub(super) fn answer(repository: &mut FakeRepository, seen: &Seen, token: &str, 
             }
             None => missing("404 Tag Not Found"),
         },
+        ("GET", ["repository", "commits"]) => commits(repository, seen),
         ("GET", ["repository", "commits", name]) => match repository.resolve(name) {
             Some(sha) => Reply::json(200, &commit(repository, sha)),
             None => missing("404 Commit Not Found"),
@@ -141,6 +142,16 @@ fn tree(repository: &FakeRepository, seen: &Seen, url: &str) -> Reply {
 fn branches(repository: &FakeRepository, seen: &Seen, url: &str) -> Reply {
     let all = repository.branches.iter().map(|(name, sha)| branch(repository, name, sha));
     paged(seen, all.collect(), url)
+}
+
+/// "List repository commits" of a revision range, newest first; a range that git can't read lists nothing.
+fn commits(repository: &FakeRepository, seen: &Seen) -> Reply {
+    let ends = seen.parameter("ref_name").and_then(|range| range.split_once(".."));
+    let ends = ends.and_then(|(from, to)| Some((repository.resolve(from)?, repository.resolve(to)?)));
+    let mut ahead = ends.map(|(from, to)| repository.ahead(from, to)).unwrap_or_default();
+    ahead.reverse();
+    let shown = ahead.into_iter().take(seen.number("per_page", 20)).map(|sha| commit(repository, sha));
+    Reply::json(200, &shown.collect())
 }
 
 fn compare(repository: &FakeRepository, seen: &Seen) -> Reply {

@@ -5,11 +5,12 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
 use pushway_aws::{Aws, Settings};
+use pushway_core::commits::{Commits, Way};
 use pushway_core::forge::{Branches, Changes, CheckState, HookHealth};
 use pushway_core::ids::RunId;
 use pushway_core::ports::{
     CommitStatuses as _, Differences as _, Fault, Heads as _, ListBranches as _, PullRequests as _,
-    RepositoryFiles as _, Webhooks as _,
+    ReadCommits as _, RepositoryFiles as _, Webhooks as _,
 };
 use pushway_core::source::{Hook, Provider};
 use pushway_tests::forges::{FakeForge, Misbehaviour, repository_of};
@@ -120,4 +121,32 @@ async fn a_pull_request_of_another_repository_of_the_account_is_not_this_ones() 
     assert_eq!(aws.pull_request(&hook, 99).await, Ok(None));
     let other = Hook { repository: "other".into(), ..hook };
     assert_eq!(aws.pull_request(&other, 8).await, Ok(None));
+}
+
+#[tokio::test]
+async fn codecommit_tells_commits_along_first_parents_as_far_as_it_looks() {
+    let (fake, aws, hook) = start().await;
+    let base = tip(&fake, "main");
+    let grow = |to: usize| {
+        for number in 1..=to {
+            fake.with(|repository| repository.commit("main", &format!("c{number}\n\nwhy"), &[]));
+        }
+        tip(&fake, "main")
+    };
+    let head = grow(3);
+    let Ok(Commits::Known(range)) = aws.commits(run(), &hook, &base, &head).await else { panic!() };
+    let messages: Vec<_> = range.coming.iter().map(|line| line.message.as_str()).collect();
+    assert_eq!((range.way, messages), (Way::Forward, vec!["c3", "c2", "c1"]));
+    assert_eq!(range.coming[0].author, "Ada Example");
+    let Ok(Commits::Known(back)) = aws.commits(run(), &hook, &head, &base).await else { panic!() };
+    assert_eq!((back.way, back.coming.len(), back.leaving.len()), (Way::Backward, 0, 3));
+    for (base, head) in [(&head, &tip(&fake, "feature/x")), (&base, &parse(&"d".repeat(40)))] {
+        assert!(matches!(aws.commits(run(), &hook, base, head).await, Ok(Commits::Unknown(_))), "{head}");
+    }
+    let far = grow(70);
+    let before = fake.requests().len();
+    assert!(matches!(aws.commits(run(), &hook, &base, &far).await, Ok(Commits::Unknown(_))));
+    assert!(fake.requests().len() - before < 100, "it looked on and on");
+    fake.script(None, "GetCommit", 9, Misbehaviour::Unauthorized);
+    assert!(matches!(aws.commits(run(), &hook, &base, &head).await, Err(Fault::Permanent(_))));
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use pushway_core::commits::{CommitRange, Commits, Way};
 use pushway_core::forge::{Branches, Changes};
 use pushway_core::ids::CommitSha;
+use pushway_core::ports::Fault;
 use pushway_core::signature::Secret;
 use pushway_core::source::Provider;
 use pushway_forges::{Connections, Credentials, Forge};
+use pushway_tests::forges::Misbehaviour;
 use pushway_tests::sim::story::parse;
 
 use crate::{REST, TOKEN, permanent, start, tip};
@@ -174,5 +177,65 @@ async fn branches_are_listed_over_pages_and_unchanged_only_where_that_is_sure() 
         grow(1100);
         let Branches::Listed { heads, is_truncated, .. } = listed(None).await else { panic!() };
         assert!(is_truncated && heads.len() < 1100, "{provider}: ten pages are enough");
+    }
+}
+
+fn first_lines(range: &CommitRange) -> (Vec<&str>, Vec<&str>) {
+    (
+        range.coming.iter().map(|line| line.message.as_str()).collect(),
+        range.leaving.iter().map(|line| line.message.as_str()).collect(),
+    )
+}
+
+#[tokio::test]
+async fn commits_between_two_are_told_newest_first_however_they_lie() {
+    for provider in REST {
+        let (fake, forge) = start(provider).await;
+        let (main, feature) = (tip(&fake, "main"), tip(&fake, "feature/x"));
+        let pushed = fake.with(|repository| repository.commit("main", "On\n\nand on", &[("on.md", "on")]));
+        let newer = fake.with(|repository| repository.commit("main", "Further", &[("on.md", "off")]));
+        let range = async |base: &CommitSha, head: &CommitSha| match forge.commits(base, head).await {
+            Ok(Commits::Known(range)) => range,
+            other => panic!("{provider}: {other:?}"),
+        };
+        let forward = range(&main, &newer).await;
+        assert_eq!(forward.way, Way::Forward, "{provider}");
+        assert_eq!(first_lines(&forward), (vec!["Further", "On"], vec![]), "{provider}");
+        let newest = &forward.coming[0];
+        assert_eq!((&newest.commit, newest.author.as_str()), (&newer, "Ada Example"), "{provider}");
+        assert_eq!(forward.coming[1].commit, pushed, "{provider}");
+        let back = range(&newer, &main).await;
+        assert_eq!(
+            (back.way, first_lines(&back)),
+            (Way::Backward, (vec![], vec!["Further", "On"])),
+            "{provider}"
+        );
+        let parted = range(&newer, &feature).await;
+        assert_eq!((parted.way, parted.coming[0].message.as_str()), (Way::Parted, "Mend"), "{provider}");
+        assert_eq!(first_lines(&parted).1, ["Further", "On"], "{provider}");
+        let gone = parse(&"d".repeat(40));
+        assert!(matches!(forge.commits(&gone, &main).await, Ok(Commits::Unknown(_))), "{provider}");
+        fake.script(None, "", 1, Misbehaviour::Broken(502));
+        assert!(matches!(forge.commits(&main, &newer).await, Err(Fault::Retryable(_))), "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_commits_the_newest_twenty_are_told() {
+    let few = REST.into_iter().flat_map(|provider| [(provider, 20), (provider, 21)]);
+    // GitHub tells the oldest first, a hundred a page.
+    let pages = [100, 101, 119, 260].map(|count| (Provider::Github, count));
+    for (provider, count) in few.chain(pages) {
+        let (fake, forge) = start(provider).await;
+        let base = tip(&fake, "main");
+        for number in 1..=count {
+            fake.with(|repository| repository.commit("main", &format!("c{number}"), &[]));
+        }
+        let Ok(Commits::Known(range)) = forge.commits(&base, &tip(&fake, "main")).await else {
+            panic!("{provider} {count}")
+        };
+        let newest: Vec<String> = (0..20).map(|back| format!("c{}", count - back)).collect();
+        assert_eq!(first_lines(&range).0, newest, "{provider} {count}");
+        assert_eq!(range.has_more, count > 20, "{provider} {count}");
     }
 }

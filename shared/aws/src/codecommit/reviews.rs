@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_codecommit::types::PullRequestStatusEnum;
+use pushway_core::commits::{CommitLine, CommitList, CommitRange, Commits};
 use pushway_core::forge::{Changes, CheckState, CommitStatus, PullRequestView};
 use pushway_core::ids::{CommitSha, RefName};
+use pushway_core::messages::not_among;
 use pushway_core::ports::Answer;
 use pushway_core::source::{Hook, PullRequest};
 use pushway_forges::commit_id;
@@ -17,6 +19,8 @@ use crate::errors::{code, fault, incomplete};
 
 /// More files than this are not counted out: each page is a call.
 const MAX_FILES: usize = 1000;
+/// Commits that are looked through for another: each is a call.
+const MAX_PARENTS: usize = 60;
 
 impl Aws {
     /// What differs between two commits of a `CodeCommit` repository.
@@ -56,6 +60,56 @@ impl Aws {
                 return Ok(Changes::Files(files.into_iter().collect()));
             }
         }
+    }
+
+    /// What lies between two commits of a `CodeCommit` repository. It compares no histories, so first parents
+    /// are followed from either one until the other comes.
+    pub(crate) async fn codecommit_commits(
+        &self,
+        hook: &Hook,
+        base: &CommitSha,
+        commit: &CommitSha,
+    ) -> Answer<Commits> {
+        let nothing = CommitList::default;
+        let range = if let Some(coming) = self.first_parents(hook, commit, base).await? {
+            CommitRange::between(coming, nothing())
+        } else {
+            let leaving = self.first_parents(hook, base, commit).await?;
+            leaving.and_then(|leaving| CommitRange::between(nothing(), leaving))
+        };
+        let unknown = || Commits::Unknown(not_among(base, commit, MAX_PARENTS));
+        Ok(range.map_or_else(unknown, Commits::Known))
+    }
+
+    /// A commit and its first parents, newest first, as far as `until`, which is left out; `None` where that is
+    /// not among them.
+    async fn first_parents(
+        &self,
+        hook: &Hook,
+        from: &CommitSha,
+        until: &CommitSha,
+    ) -> Answer<Option<CommitList>> {
+        let call = "codecommit GetCommit";
+        let (mut lines, mut next) = (Vec::new(), Some(from.clone()));
+        while let Some(id) = next.filter(|_| lines.len() < MAX_PARENTS) {
+            if id == *until {
+                return Ok(Some(CommitList::of(lines)));
+            }
+            let ask = self.codecommit.get_commit().repository_name(&hook.repository).commit_id(id.as_str());
+            let answer = match ask.send().await {
+                Ok(answer) => answer,
+                Err(error) if code(&error) == Some("CommitIdDoesNotExistException") => return Ok(None),
+                Err(error) => return Err(fault(call, &error)),
+            };
+            let found = answer.commit.ok_or_else(|| incomplete(call, "commit"))?;
+            let author = found.author.and_then(|author| author.name).unwrap_or_default();
+            lines.push(CommitLine::new(id, &found.message.unwrap_or_default(), &author));
+            next = match found.parents.unwrap_or_default().first() {
+                Some(parent) => Some(commit_id(parent)?),
+                None => None,
+            };
+        }
+        Ok(None)
     }
 
     /// A pull request of a `CodeCommit` repository. There are no forks.

@@ -29,7 +29,7 @@ pub const MAX_HISTORY: usize = 50;
 /// The most files that a delivery's history names in all.
 pub const MAX_HISTORY_FILES: usize = 2_000;
 
-/// A commit and the files that it changed against its first parent.
+/// A commit, what it is called, and the files that it changed against its first parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Carried {
@@ -37,6 +37,12 @@ pub struct Carried {
     pub commit: CommitSha,
     /// Paths from the repository's root, old and new names alike.
     pub files: Vec<String>,
+    /// First line of its message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Who wrote it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub author: String,
 }
 
 /// The body of a delivery.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::git::{Carried, MAX_HISTORY_FILES};
+use crate::commits::CommitLine;
 use crate::ids::DeliveryId;
 use crate::signature::Secret;
 
@@ -100,16 +101,21 @@ impl<'a> Moved<'a> {
     }
 }
 
-/// Reads the parts of `git log -z --name-only --format=%x00%H`: nothing, a commit's id, its files. A commit
-/// with too many files ends the history: what is not told is not taken for unchanged.
+/// Reads the parts of `git log -z --name-only --format=%x00%H%n%an%n%s`: nothing, a commit's id with author and
+/// subject, its files. A commit with too many files ends the history: what is not told is not taken for
+/// unchanged.
 pub fn read_history(told: &str) -> Result<Vec<Carried>, String> {
     let (mut history, mut count): (Vec<Carried>, usize) = (Vec::new(), 0);
     let mut parts = told.split('\0');
     while let Some(part) = parts.next() {
         if part.is_empty() {
-            let Some(id) = parts.next().filter(|id| !id.is_empty()) else { break };
-            let commit = id.parse().map_err(|error| format!("git log: {error}"))?;
-            history.push(Carried { commit, files: Vec::new() });
+            let Some(told) = parts.next().filter(|told| !told.is_empty()) else { break };
+            let mut words = told.splitn(3, '\n');
+            let commit = words.next().unwrap_or_default().parse();
+            let commit = commit.map_err(|error| format!("git log: {error}"))?;
+            let (author, message) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let CommitLine { commit, message, author } = CommitLine::new(commit, message, author);
+            history.push(Carried { commit, files: Vec::new(), message, author });
         } else if let Some(last) = history.last_mut() {
             // The first file of a commit comes behind a line end.
             let name = if last.files.is_empty() { part.strip_prefix('\n').unwrap_or(part) } else { part };

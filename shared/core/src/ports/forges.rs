@@ -5,6 +5,7 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use super::Answer;
+use crate::commits::Commits;
 use crate::forge::{Branches, Changes, CommitStatus, HookHealth, PullRequestView};
 use crate::ids::{CommitSha, RefName, RepositoryPath, RunId};
 use crate::source::Hook;
@@ -39,6 +40,19 @@ pub trait Differences: Sync {
         base: &CommitSha,
         commit: &CommitSha,
     ) -> impl Future<Output = Answer<Changes>> + Send;
+}
+
+/// The commits between two others, for people to read. Nothing here waits for long: a forge that answers late
+/// is a fault.
+pub trait ReadCommits: Sync {
+    /// What lies between `base` and `commit`, which differ. `run` is whose delivery may have carried it.
+    fn commits(
+        &self,
+        run: RunId,
+        hook: &Hook,
+        base: &CommitSha,
+        commit: &CommitSha,
+    ) -> impl Future<Output = Answer<Commits>> + Send;
 }
 
 /// Where a branch or tag points now, asked of the forge itself.

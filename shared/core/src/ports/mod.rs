@@ -32,13 +32,16 @@ use crate::views::{
 use crate::wait::{Subject, Wait};
 
 mod checks;
+mod definitions;
 mod forges;
 mod repositories;
 mod schedules;
 
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
+pub use definitions::ReadDefinitions;
 pub use forges::{
-    CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, RepositoryFiles, Webhooks,
+    CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, ReadCommits, RepositoryFiles,
+    Webhooks,
 };
 pub use repositories::{
     Announcements, BranchRecords, ListHooks, Notices, PipelineClaims, Reconciliations, SubscriptionRecords,

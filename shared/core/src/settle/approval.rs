@@ -6,39 +6,48 @@
 use std::collections::BTreeMap;
 
 use super::lock::{LOCK_PATIENCE, acquire, update};
+use super::question::request;
 use super::{Settled, answer, load, record, state_of, try_record};
-use crate::approval::{self, ApprovalRequest, Consent, MAX_PUSHES, PushLine, Refusal, Serving};
+use crate::approval::{Consent, Refusal};
 use crate::contract::{TaskToken, errors};
 use crate::fact::Fact;
 use crate::gate::ApprovalRule;
 use crate::ids::{EnvironmentName, ImageDigestRef, PipelineName, RunId};
 use crate::messages;
+use crate::plan::EnvironmentPlan;
 use crate::ports::{
-    Answer, Callbacks, Clock, Environments, Fault, History, Plans, RunQuery, Runs, Waits, Written,
+    Answer, Callbacks, Clock, Environments, Fault, History, Hooks, Plans, ReadCommits, ReadDefinitions, Runs,
+    Waits, Written,
 };
 use crate::run::Run;
-use crate::summary::RunSummary;
 use crate::wait::{Subject, Wait, Work};
-
-/// How many runs are looked through for the pushes that an approval shows.
-const LOOKED_THROUGH: usize = 100;
 
 /// Asks for consent to deploy these images, and leaves the question with the token that waits.
 pub async fn ask<P>(
     ports: &P,
     run: &Run,
-    environment: &EnvironmentName,
+    planned: &EnvironmentPlan,
     rule: ApprovalRule,
     images: BTreeMap<String, ImageDigestRef>,
     token: TaskToken,
 ) -> Answer<Settled>
 where
-    P: Runs + Plans + Environments + History + Waits + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Hooks
+        + Environments
+        + History
+        + ReadCommits
+        + ReadDefinitions
+        + Waits
+        + Callbacks
+        + Clock,
 {
+    let environment = &planned.name;
     let run = if state_of(run, environment)?.approval.is_some() {
         run.clone()
     } else {
-        let request = Box::new(request(ports, run, environment, rule, images).await?);
+        let request = Box::new(request(ports, run, planned, rule, images).await?);
         record(ports, run.id, Fact::ApprovalAsked { environment: environment.clone(), request }).await?
     };
     let state = state_of(&run, environment)?.approval.as_ref();
@@ -61,40 +70,6 @@ where
         }
     }
     settle_approval(ports, &wait).await
-}
-
-async fn request<P: Environments + History + Clock>(
-    ports: &P,
-    run: &Run,
-    environment: &EnvironmentName,
-    rule: ApprovalRule,
-    images: BTreeMap<String, ImageDigestRef>,
-) -> Answer<ApprovalRequest> {
-    let pipeline = pipeline_of(run)?;
-    let serving = ports.environment(pipeline, environment).await?.current;
-    let now = ports.now();
-    let query =
-        RunQuery { pipeline: Some(pipeline.clone()), before: Some(run.id), limit: LOOKED_THROUGH, now };
-    let before = ports.list(&query).await?;
-    let is_new = |other: &&RunSummary| {
-        other.git_ref == run.source.git_ref && serving.as_ref().is_none_or(|serving| other.id > serving.run)
-    };
-    let mut pushes = vec![PushLine::from(&RunSummary::from(run))];
-    pushes.extend(before.runs.iter().filter(is_new).map(PushLine::from));
-    // Retries and other pipelines' runs of a commit are the same push.
-    let mut seen = std::collections::BTreeSet::new();
-    pushes.retain(|push| seen.insert(push.commit.clone()));
-    let has_more = pushes.len() > MAX_PUSHES;
-    pushes.truncate(MAX_PUSHES);
-    Ok(ApprovalRequest {
-        digest: approval::digest(environment, &images),
-        required: rule.required,
-        deadline: now + jiff::SignedDuration::from_secs(i64::from(rule.timeout_seconds)),
-        images,
-        serving: serving.as_ref().map(Serving::from),
-        pushes,
-        has_more,
-    })
 }
 
 /// Answers whoever waits for consent, once there is or will be none.
@@ -230,6 +205,6 @@ where
     Ok(Ok(run))
 }
 
-fn pipeline_of(run: &Run) -> Answer<&PipelineName> {
+pub(super) fn pipeline_of(run: &Run) -> Answer<&PipelineName> {
     run.pipeline.as_ref().ok_or_else(|| Fault::Permanent(format!("run {} has no plan", run.id)))
 }

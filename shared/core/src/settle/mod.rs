@@ -24,6 +24,7 @@ mod lock;
 mod look;
 mod needs;
 mod notice;
+mod question;
 mod reconcile;
 mod run;
 mod schedule;

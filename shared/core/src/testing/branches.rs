@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use super::{State, World};
 use crate::branch::Branch;
 use crate::claim::PipelineClaim;
+use crate::commits::{CommitRange, Commits};
 use crate::forge::{Branches, Changes, CommitStatus, HookHealth};
 use crate::ids::{CommitSha, PipelineName, RefName, RunId};
 use crate::notice::{News, Notice};
 use crate::ports::{
     Announcements, Answer, BranchRecords, CommitStatuses, Differences, Fault, ListBranches, ListHooks,
-    Notices, PipelineClaims, Reconciliations, SubscriptionRecords, Webhooks, Written,
+    Notices, PipelineClaims, ReadCommits, Reconciliations, SubscriptionRecords, Webhooks, Written,
 };
 use crate::reconcile::Reconciliation;
 use crate::source::Hook;
@@ -31,6 +32,7 @@ pub(super) struct Repositories {
     subscriptions: BTreeMap<HookKey, Subscriptions>,
     notices: BTreeMap<RunId, Notice>,
     changes: BTreeMap<(CommitSha, CommitSha), Changes>,
+    commits: BTreeMap<(CommitSha, CommitSha), CommitRange>,
     statuses: Vec<(CommitSha, CommitStatus)>,
     news: Vec<News>,
     redelivered: u32,
@@ -222,6 +224,23 @@ impl Differences for World {
     }
 }
 
+impl ReadCommits for World {
+    async fn commits(
+        &self,
+        _run: RunId,
+        _hook: &Hook,
+        base: &CommitSha,
+        commit: &CommitSha,
+    ) -> Answer<Commits> {
+        self.call("commits", commit, |state| {
+            let known = state.repositories.commits.get(&(base.clone(), commit.clone())).cloned();
+            let unknown = || Commits::Unknown("nobody has said what lies between".into());
+            Ok(known.map_or_else(unknown, Commits::Known))
+        })
+        .await
+    }
+}
+
 impl ListBranches for World {
     async fn branches(&self, hook: &Hook, _etag: Option<&str>) -> Answer<Branches> {
         self.call("branches", &hook.id, |state| {
@@ -270,6 +289,11 @@ impl World {
     /// Says what changed between two commits.
     pub fn set_changes(&self, base: &CommitSha, commit: &CommitSha, changes: Changes) {
         self.lock().repositories.changes.insert((base.clone(), commit.clone()), changes);
+    }
+
+    /// Says which commits lie between two others.
+    pub fn set_commits(&self, base: &CommitSha, commit: &CommitSha, range: CommitRange) {
+        self.lock().repositories.commits.insert((base.clone(), commit.clone()), range);
     }
 
     /// Lets the sweep look after a hook's heads, as `pushway connect` does.

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use super::World;
-use super::ecs::FakeService;
+use super::ecs::{Ecs, FakeService};
 use crate::definition::{ContainerDefinitionView, DefinitionView};
 use crate::ids::{ImageDigestRef, RunId};
 use crate::plan::Place;
-use crate::ports::{Answer, CreateServices, Fault, MoveServices, ReadServices, ReadTargets};
+use crate::ports::{Answer, CreateServices, Fault, MoveServices, ReadDefinitions, ReadServices, ReadTargets};
 use crate::preflight::{StarterFacts, TargetView};
-use crate::scheduled::StarterRef;
+use crate::scheduled::{StarterRef, only};
 use crate::service_deployment::ServiceDeploymentView;
 use crate::strategy::Movement;
 use crate::views::{ServiceRef, ServiceView, TaskView};
@@ -49,15 +49,7 @@ impl ReadServices for World {
     }
 
     async fn definition(&self, _: &Place, task_definition: &str) -> Answer<DefinitionView> {
-        self.call("definition", task_definition, |state| {
-            let images = state.ecs.definitions.get(task_definition).into_iter().flatten();
-            let container = |(name, image): (&String, &ImageDigestRef)| {
-                let view = ContainerDefinitionView { image: image.to_string(), ..Default::default() };
-                (name.clone(), view)
-            };
-            Ok(DefinitionView { containers: images.map(container).collect(), ..DefinitionView::default() })
-        })
-        .await
+        self.call("definition", task_definition, |state| Ok(state.ecs.definition(task_definition))).await
     }
 
     async fn task_log(&self, place: &Place, task: &TaskView, container: &str) -> Answer<Vec<String>> {
@@ -69,6 +61,73 @@ impl ReadServices for World {
             Ok(if is_known { vec![format!("{container} of {} began", task.arn)] } else { Vec::new() })
         })
         .await
+    }
+}
+
+impl ReadDefinitions for World {
+    async fn serving_definition(&self, at: &ServiceRef) -> Answer<Option<DefinitionView>> {
+        self.call("serving_definition", &at.service, |state| {
+            let primary =
+                state.ecs.at_mut(at).and_then(|service| Some(service.primary_definition()?.to_owned()));
+            Ok(primary.map(|revision| state.ecs.definition(&revision)))
+        })
+        .await
+    }
+
+    async fn started_definition(&self, at: &StarterRef) -> Answer<Option<DefinitionView>> {
+        self.call("started_definition", &at.starter, |state| {
+            let Some(tasks) = state.started_by(at) else { return Ok(None) };
+            let task = only(&at.starter, Some(tasks)).map_err(Fault::Permanent)?;
+            Ok(Some(state.ecs.definition(&task.revision)))
+        })
+        .await
+    }
+
+    async fn file_definition(&self, content: &serde_json::Value) -> Answer<DefinitionView> {
+        self.call("file_definition", "", |_| Ok(view_of(&content["taskDefinition"]))).await
+    }
+}
+
+impl Ecs {
+    /// A revision as people compare it: what was registered from a file, and its images.
+    fn definition(&self, revision: &str) -> DefinitionView {
+        let written = self.contents.get(revision).map(|(_, content)| view_of(content)).unwrap_or_default();
+        let images = self.definitions.get(revision).cloned().unwrap_or_default();
+        let mut view = written;
+        for name in images.keys() {
+            view.containers.entry(name.clone()).or_default();
+        }
+        view.with_images(&images)
+    }
+}
+
+/// What of a definition's JSON the stories change.
+fn view_of(task: &serde_json::Value) -> DefinitionView {
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Null => None,
+        other => Some(other.to_string()),
+    };
+    let pair = |pair: &serde_json::Value| Some((text(&pair["name"])?, text(&pair["value"])?));
+    let container = |container: &serde_json::Value| {
+        let env = container["environment"].as_array().into_iter().flatten().filter_map(pair);
+        let view = ContainerDefinitionView {
+            image: text(&container["image"]).unwrap_or_default(),
+            env: env.collect(),
+            settings: text(&container["command"])
+                .map(|command| ("command".into(), command))
+                .into_iter()
+                .collect(),
+            ..ContainerDefinitionView::default()
+        };
+        Some((text(&container["name"])?, view))
+    };
+    let containers = task["containerDefinitions"].as_array().into_iter().flatten().filter_map(container);
+    DefinitionView {
+        cpu: text(&task["cpu"]),
+        memory: text(&task["memory"]),
+        containers: containers.collect(),
+        ..DefinitionView::default()
     }
 }
 
