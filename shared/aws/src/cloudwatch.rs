@@ -1,5 +1,8 @@
 //! `CloudWatch`: alarms by name, values of metrics by the minute.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     AlarmType, CompositeAlarm, Dimension, Metric, MetricAlarm, MetricDataQuery, MetricDataResult, MetricStat,
@@ -16,6 +19,8 @@ use crate::time::timestamp;
 
 /// Values by the minute: what every metric of AWS has.
 const PERIOD_SECONDS: i32 = 60;
+/// Pages of values that are read: one holds 100,800 (API Reference, `GetMetricData`), more than any watch asks for.
+const MAX_PAGES: usize = 5;
 
 impl ReadAlarms for Aws {
     async fn alarms(&self, place: &Place, names: &[String]) -> Answer<Vec<AlarmView>> {
@@ -63,19 +68,37 @@ impl ReadMetrics for Aws {
     ) -> Answer<Vec<MetricSeries>> {
         // A minute that has just begun is asked for in vain, but an empty span of time is refused.
         let until = until.max(since + SignedDuration::from_secs(i64::from(PERIOD_SECONDS)));
-        let answer = self
-            .at(place)
-            .cloudwatch
-            .get_metric_data()
-            .set_metric_data_queries(Some(queries.iter().map(query).collect()))
-            .start_time(DateTime::from_secs(since.as_second()))
-            .end_time(DateTime::from_secs(until.as_second()))
-            .scan_by(ScanBy::TimestampDescending)
-            .send()
-            .await
-            .map_err(|error| fault("cloudwatch GetMetricData", &error))?;
-        // The newest values come first, so the first page has all that can decide.
-        Ok(answer.metric_data_results().iter().filter_map(series).collect())
+        let cloudwatch = self.at(place).cloudwatch;
+        let asked: Vec<MetricDataQuery> = queries.iter().map(query).collect();
+        // A search gives several series of one id, told apart by their labels.
+        let mut found: BTreeMap<(String, String), MetricSeries> = BTreeMap::new();
+        let mut next = None;
+        for _ in 0..MAX_PAGES {
+            let answer = cloudwatch
+                .get_metric_data()
+                .set_metric_data_queries(Some(asked.clone()))
+                .start_time(DateTime::from_secs(since.as_second()))
+                .end_time(DateTime::from_secs(until.as_second()))
+                .scan_by(ScanBy::TimestampDescending)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(|error| fault("cloudwatch GetMetricData", &error))?;
+            for result in answer.metric_data_results() {
+                let Some(told) = series(result) else { continue };
+                let key = (told.id.clone(), result.label().unwrap_or_default().to_owned());
+                match found.entry(key) {
+                    Entry::Occupied(mut known) => known.get_mut().points.extend(told.points),
+                    Entry::Vacant(free) => drop(free.insert(told)),
+                }
+            }
+            next = answer.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        // The newest values come first, so what is beyond the last page decides nothing.
+        Ok(found.into_values().collect())
     }
 }
 
