@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
+use pushway_core::commits::{Commits, MAX_COMMITS};
 use pushway_core::forge::{Branches, CheckState, CommitStatus};
 use pushway_core::ids::CommitSha;
 use pushway_core::ports::{Answer, Fault};
@@ -34,7 +35,7 @@ const WEBHOOK: &str = "1";
 const MOST_REQUESTS: usize = 100;
 
 const REST: [Provider; 4] = [Provider::Github, Provider::Gitlab, Provider::Bitbucket, Provider::Gitea];
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "file",
     "folder",
     "head",
@@ -42,6 +43,7 @@ const VERBS: [&str; 14] = [
     "branches",
     "branches-again",
     "changes",
+    "commits",
     "pull",
     "status",
     "repository",
@@ -101,6 +103,14 @@ fn ask(forge: &Forge, verb: &str, commit: &CommitSha, base: &CommitSha) {
             }
         }
         "changes" => drop(told(forge.changes(base, commit))),
+        "commits" => {
+            if let Some(Commits::Known(range)) = told(forge.commits(base, commit)) {
+                assert!(range.coming.len() <= MAX_COMMITS && range.leaving.len() <= MAX_COMMITS);
+                let lines = range.coming.iter().chain(&range.leaving);
+                let mut texts = lines.flat_map(|line| [&line.message, &line.author]);
+                assert!(texts.all(|text| text.chars().count() < 200 && !text.contains('\n')), "{range:?}");
+            }
+        }
         "pull" => drop(told(forge.pull_request(7))),
         "status" => drop(told(forge.post_status(commit, &status))),
         "repository" => drop(told(forge.repository())),
