@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use pushway_core::fact::{Fact, RollbackOutcome, RollbackOwner};
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::run::{Run, Status, WatchState};
+use pushway_core::testing::{Injected, World};
 use pushway_core::views::{AlarmState, TargetHealth};
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
 
@@ -206,4 +207,59 @@ fn figures_are_watched_and_their_absence_at_the_end_is_a_failure() {
     assert_eq!(run.status, Status::RolledBack);
     assert!(cause(&run).contains("turned sick after 5 min"), "{}", cause(&run));
     assert!(cause(&run).contains("has no data"), "{}", cause(&run));
+}
+
+/// A watch of Container Insights, whose figures are as `set` says.
+fn with_insights(set: impl FnOnce(&World)) -> (Story, Run) {
+    let mut story = Story::new();
+    set(&story.world());
+    let more = ", container_insights: { restarts: 2, cpu: 90, memory: 80 }";
+    let commit = story.commit_with(&[("pushway.yml", &with_watch(more))]);
+    let run = story.play_commit(&commit);
+    (story, run)
+}
+
+#[test]
+fn restarts_inside_running_tasks_and_the_busiest_task_are_watched_where_the_cluster_tells_them() {
+    let begun = SignedDuration::ZERO;
+    let figures = |world: &World, restarts: f64| {
+        world.set_metric("TaskCpuUtilization", begun, Some(50.0));
+        world.set_metric("TaskMemoryUtilization", begun, Some(79.0));
+        // So it was before the watch began.
+        world.set_metric("RestartCount", begun, Some(7.0));
+        world.set_metric("RestartCount", SignedDuration::from_mins(5), Some(restarts));
+    };
+    let (_, run) = with_insights(|world| figures(world, 8.0));
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
+    let checks = &watch(&run).end.as_ref().unwrap().checks;
+    assert_eq!(checks.len(), 4, "{checks:?}");
+    assert_eq!(checks[1].detail, "a container was restarted once inside a running task");
+
+    let (_, run) = with_insights(|world| figures(world, 9.0));
+    assert_eq!(run.status, Status::RolledBack);
+    let said = cause(&run);
+    assert!(said.contains("a container was restarted 2 times inside a running task"), "{said}");
+
+    let (_, run) = with_insights(|world| {
+        figures(world, 7.0);
+        world.set_metric("TaskMemoryUtilization", SignedDuration::from_mins(4), Some(99.0));
+    });
+    assert!(restored(&run) && cause(&run).contains("is 99, not below 80"), "{}", cause(&run));
+}
+
+#[test]
+fn a_cluster_without_container_insights_fails_nothing_and_the_run_says_what_was_not_watched() {
+    let (story, run) = with_insights(|_| ());
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
+    story.check();
+    let checks = &watch(&run).end.as_ref().unwrap().checks;
+    for check in &checks[1..] {
+        assert!(check.detail.starts_with("NOT WATCHED: Container Insights told nothing"), "{check:?}");
+        assert!(check.detail.contains("cluster demo"), "{check:?}");
+    }
+    // Nor does it fail anything where metrics may not be read at all.
+    let (_, run) = with_insights(|world| world.inject_on("metrics", 999, Injected::Permanent));
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
+    let checks = &watch(&run).end.as_ref().unwrap().checks;
+    assert!(checks[1..].iter().all(|check| check.detail.contains("can't be asked: metrics")), "{checks:?}");
 }

@@ -6,11 +6,13 @@
 pub mod checkpoints;
 mod approvals;
 mod definitions;
+mod insights;
 mod preflight;
 pub mod scheduled;
 
 pub use approvals::*;
 pub use definitions::*;
+pub use insights::*;
 pub use preflight::*;
 
 use jiff::Timestamp;

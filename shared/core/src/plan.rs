@@ -33,7 +33,7 @@ pub use check::{AlarmsCheck, Check, EcsCheck, HttpCheck, Latency, Looks, Metrics
 pub use checkpoints::Checkpoints;
 pub use measure::{Bound, Measure, Metric, MetricSource};
 pub use target::{ScheduledTarget, Target};
-pub use watch::WatchPlan;
+pub use watch::{InsightsPlan, WatchPlan};
 
 /// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

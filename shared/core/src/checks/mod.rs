@@ -5,6 +5,7 @@
 
 mod alarms;
 mod http;
+mod insights;
 mod metrics;
 mod tally;
 mod targets;
@@ -12,6 +13,7 @@ mod tasks;
 
 pub use alarms::judge_alarms;
 pub use http::judge_http;
+pub use insights::{judge_restarts, or_told};
 pub use metrics::{ERRORS, REQUESTS, judge_errors, judge_metrics, queries_of};
 pub use tally::{Sample, Tally};
 pub use targets::judge_targets;

@@ -143,8 +143,13 @@ pub(super) const CHECK_JOB: Keys = Keys {
 };
 pub(super) const QUERY: Keys =
     Keys { of: "a query", known: &["namespace", "name", "statistic", "dimensions"], later: &[] };
-pub(super) const WATCH: Keys =
-    Keys { of: "`watch`", known: &["for", "alarms", "metrics", "cpu", "memory", "target_5xx"], later: &[] };
+pub(super) const WATCH: Keys = Keys {
+    of: "`watch`",
+    known: &["for", "alarms", "metrics", "cpu", "memory", "target_5xx", "container_insights"],
+    later: &[],
+};
+pub(super) const CONTAINER_INSIGHTS: Keys =
+    Keys { of: "`container_insights`", known: &["restarts", "cpu", "memory"], later: &[] };
 pub(super) const LATENCY: Keys = Keys { of: "`latency`", known: &["percentile", "below"], later: &[] };
 pub(super) const VERSION: Keys = Keys { of: "`version`", known: &["header", "json", "equals"], later: &[] };
 
@@ -183,6 +188,7 @@ mod tests {
         &LATENCY,
         &VERSION,
         &WATCH,
+        &CONTAINER_INSIGHTS,
         &ECS_CHECK,
         &ALARMS,
         &METRICS,

@@ -99,6 +99,7 @@ pub(super) fn fits(
         ("cpu", watch.cpu.is_some()),
         ("memory", watch.memory.is_some()),
         ("target_5xx", watch.target_5xx.is_some()),
+        ("container_insights", watch.container_insights.is_some()),
     ] {
         if let Some(node) = fields.get("watch").filter(|_| is_there) {
             reader.report(node.at, messages::needs_a_service(&format!("`{key}` of `watch`")));

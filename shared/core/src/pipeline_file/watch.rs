@@ -3,10 +3,10 @@
 use super::checks::measure;
 use super::expression::Scope;
 use super::limits::{MAX_ALARM_BYTES, MAX_ALARMS, MAX_MEASURES, WATCH_SECONDS};
-use super::reader::Reader;
+use super::reader::{Fields, Reader};
 use super::yaml::Node;
 use super::{keys, messages};
-use crate::plan::WatchPlan;
+use crate::plan::{InsightsPlan, WatchPlan};
 
 pub(super) fn watch(reader: &mut Reader<'_>, node: &Node, scope: Scope<'_>) -> Option<WatchPlan> {
     let fields = reader.fields(node, &keys::WATCH)?;
@@ -18,18 +18,34 @@ pub(super) fn watch(reader: &mut Reader<'_>, node: &Node, scope: Scope<'_>) -> O
         let items = reader.list(node, "metrics", MAX_MEASURES).unwrap_or_default();
         metrics.extend(items.iter().filter_map(|item| measure(reader, item, scope)));
     }
-    let mut percent = |key| {
-        let percent = fields.get(key).and_then(|node| reader.integer(node, key, 1..=100));
-        percent.and_then(|percent| u8::try_from(percent).ok())
-    };
+    let [cpu, memory, target_5xx] = ["cpu", "memory", "target_5xx"].map(|key| small(reader, &fields, key));
+    let container_insights = fields.get("container_insights").and_then(|node| insights(reader, node));
     Some(WatchPlan {
         for_seconds: seconds?,
         alarms: names,
         metrics,
-        cpu: percent("cpu"),
-        memory: percent("memory"),
-        target_5xx: percent("target_5xx"),
+        cpu,
+        memory,
+        target_5xx,
+        container_insights,
     })
+}
+
+const KEYS: [&str; 3] = ["restarts", "cpu", "memory"];
+
+fn insights(reader: &mut Reader<'_>, node: &Node) -> Option<InsightsPlan> {
+    let fields = reader.fields(node, &keys::CONTAINER_INSIGHTS)?;
+    let [restarts, cpu, memory] = KEYS.map(|key| small(reader, &fields, key));
+    if KEYS.iter().all(|key| fields.get(key).is_none()) && !fields.are_foreign() {
+        reader.report(node.at, messages::none_given("container_insights", "`restarts`, `cpu` or `memory`"));
+    }
+    Some(InsightsPlan { restarts, cpu, memory })
+}
+
+/// A number from 1 to 100.
+fn small(reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str) -> Option<u8> {
+    let number = fields.get(key).and_then(|node| reader.integer(node, key, 1..=100));
+    number.and_then(|number| u8::try_from(number).ok())
 }
 
 /// Names of alarms.

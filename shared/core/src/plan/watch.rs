@@ -24,4 +24,21 @@ pub struct WatchPlan {
     /// The share of errors 5xx among the targets' answers that is too much, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_5xx: Option<u8>,
+    /// What Container Insights tells, where the cluster has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_insights: Option<InsightsPlan>,
+}
+
+/// What is watched of Container Insights' figures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsightsPlan {
+    /// How many restarts of a container inside a running task, by its policy, are too many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u8>,
+    /// The most of its CPU that the busiest task may use, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u8>,
+    /// The most of its memory that the busiest task may use, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u8>,
 }

@@ -20,6 +20,7 @@ mod checkpoint;
 mod claim;
 mod decide;
 mod failure;
+mod insights;
 mod lock;
 mod look;
 mod needs;

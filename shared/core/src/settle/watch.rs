@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::look::usage;
 use super::service::record_first;
-use super::{Settled, answer, load_planned, look_at_alarms, look_at_errors, look_at_metrics, state_of};
+use super::{
+    Settled, answer, insights, load_planned, look_at_alarms, look_at_errors, look_at_metrics, state_of,
+};
 use crate::checks::{Sample, Tally, judge_runs, judge_tasks};
 use crate::contract::errors;
 use crate::fact::{CheckResult, Fact, Rollout, TaskEnd};
@@ -90,6 +92,10 @@ where
     if let Some(percent) = plan.target_5xx {
         let sample = look_at_errors(ports, rollout, percent, start.at).await?;
         checks.push(once(&format!("errors of targets are below {percent} percent"), sample, is_last));
+    }
+    if let Some(insights) = &plan.container_insights {
+        let seen = insights::look(ports, rollout, insights, start).await?;
+        checks.extend(seen.into_iter().map(|(check, sample)| once(&check, sample, is_last)));
     }
     Ok(checks)
 }

@@ -85,6 +85,7 @@ impl ReadMetrics for World {
                     MetricSource::Metric(metric) => &metric.name,
                     MetricSource::Expression(expression) => expression,
                 };
+                let name = searched(name).unwrap_or(name);
                 let known = state.cloudwatch.metrics.get(name).map(Vec::as_slice).unwrap_or_default();
                 let point = |minute: &Timestamp| Some((*minute, at(known, *minute).flatten()?));
                 MetricSeries { id: query.id.clone(), points: minutes.iter().filter_map(point).collect() }
@@ -93,6 +94,12 @@ impl ReadMetrics for World {
         })
         .await
     }
+}
+
+/// The metric that a search is for.
+fn searched(expression: &str) -> Option<&str> {
+    let (_, rest) = expression.strip_prefix("SEARCH(")?.split_once("MetricName=\"")?;
+    rest.split('"').next()
 }
 
 impl ReadTargetHealth for World {

@@ -114,6 +114,7 @@ fn environment() -> BoxedStrategy<Value> {
         ("metrics", one_of(json!([[], [{"expression": "x", "below": "0.5"}]]))),
         ("cpu", one_of(json!([1, 100]))),
         ("target_5xx", one_of(json!([5]))),
+        ("container_insights", one_of(json!([{"restarts": 1}, {"cpu": 100, "memory": 1}]))),
     ]);
     let watch = (watch, one_of(json!(["1m", "3h"]))).prop_map(|(mut watch, time)| {
         watch.insert("for".into(), time);

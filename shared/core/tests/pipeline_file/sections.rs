@@ -96,6 +96,34 @@ fn a_watch_has_an_end_and_names_alarms() {
     "#);
 }
 
+#[test]
+fn container_insights_are_watched_by_at_least_one_figure() {
+    let of = |figures: &str| {
+        changed("watch: { for: 5m,", &format!("watch: {{ for: 5m, container_insights: {figures},"))
+    };
+    let file =
+        parse("pushway.yml", &of("{ restarts: 1, memory: 95 }")).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let watched = file.plan.environments[0].watch.clone().and_then(|watch| watch.container_insights).unwrap();
+    assert_eq!((watched.restarts, watched.cpu, watched.memory), (Some(1), None, Some(95)));
+    insta::assert_snapshot!(problems(&of("{}")), @r#"
+    pushway.yml:41:43: `container_insights` is empty
+    41 |     watch: { for: 5m, container_insights: {}, alarms: ["web-5xx ${commit.short}"] }
+       |                                           ^
+    hint: add `restarts`, `cpu` or `memory`, or remove the key
+    "#);
+    insta::assert_snapshot!(problems(&of("{ restarts: 0, disk: 3 }")), @r#"
+    pushway.yml:41:55: `restarts` is 0
+    41 |     watch: { for: 5m, container_insights: { restarts: 0, disk: 3 }, alarms: ["web-5xx ${commit.short}"] }
+       |                                                       ^
+    hint: give a number from 1 to 100
+
+    pushway.yml:41:58: unknown key `disk` in `container_insights`
+    41 |     watch: { for: 5m, container_insights: { restarts: 0, disk: 3 }, alarms: ["web-5xx ${commit.short}"] }
+       |                                                          ^
+    hint: `container_insights` takes restarts, cpu, memory
+    "#);
+}
+
 fn strategy_of(text: &str) -> (Strategy, u32) {
     let source = changed("strategy: rolling\n        timeout: 10m", text);
     let file = parse("pushway.yml", &source).unwrap_or_else(|problems| panic!("{problems}"));
