@@ -135,7 +135,7 @@ fn an_approval_shows_the_commits_and_what_changes_of_the_task_definition() {
     let first = story.commit_with(&[("pushway.yml", &pipeline("")), ("web.json", &old)]);
     assert_eq!(story.play_commit(&first).status, Status::Succeeded);
     story.world().advance(SignedDuration::from_secs(1));
-    let new = definition("512", "hunter3");
+    let new = definition("512\n+ 1234567 Nothing", "hunter3");
     let asking = pipeline(&format!("    {ASK}\n"));
     let commit = story.commit_with(&[("pushway.yml", &asking), ("web.json", &new)]);
     let merged: CommitSha = parse(&"7".repeat(40));
@@ -154,7 +154,10 @@ fn an_approval_shows_the_commits_and_what_changes_of_the_task_definition() {
     assert_eq!((&coming[0]["message"], &coming[1]["message"]), (&json!("Merge"), &json!("Paint")));
     assert_eq!((&coming[1]["commit"], &coming[1]["author"]), (&json!(merged), &json!("Ada")));
     let images = format!("web: image: {} → {}", image_of(&first), image_of(&commit));
-    assert_eq!(request["changes"], json!(["cpu: 256 → 512", images, "web: variable COLOUR changed"]));
+    assert_eq!(
+        request["changes"],
+        json!(["cpu: 256 → 512 + 1234567 Nothing", images, "web: variable COLOUR changed"])
+    );
     assert_eq!(request.get("notes"), None);
     assert!(!listed.to_string().contains("hunter"), "no value of a variable is kept");
     let shown = get(&story.world(), &format!("/v1/runs/{run}")).1;

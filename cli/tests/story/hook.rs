@@ -134,6 +134,11 @@ async fn a_push_while_the_installation_is_away_arrives_later_and_in_its_order() 
     let all = all.map(str::to_owned);
     assert_eq!(changed, [(&second.commit, &["README.md".to_owned()][..]), (&first.commit, &all[..])]);
 
+    // What an approval shows of them later.
+    assert!(second.history.iter().all(|commit| commit.author == second.author && !commit.author.is_empty()));
+    let titles: Vec<_> = second.history.iter().map(|commit| commit.message.as_str()).collect();
+    assert_eq!(titles, [&second.message, &first.message].map(|message| message.lines().next().unwrap()));
+
     let (bare, config) = (server.bare.to_str().unwrap(), server.config.to_str().unwrap());
     let flush = pushway(&["hook", "flush", "--repository", bare, "--config", config]);
     assert_eq!(run(flush, "").await.code, 0, "nothing is left");

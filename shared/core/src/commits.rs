@@ -170,10 +170,11 @@ mod tests {
 
     #[test]
     fn lines_are_bounded_whatever_was_pushed() {
-        let author = format!("{}\n+ 1234567 Nothing", "x".repeat(500));
-        let line = CommitLine::new(id(1), &format!("\n\n{}\nbody", "é".repeat(500)), &author);
+        let line = CommitLine::new(id(1), &format!("\n\n{}\nbody", "é".repeat(500)), &"x".repeat(500));
         assert!(line.message.starts_with("éé") && line.message.chars().count() < 140, "{}", line.message);
-        assert!(line.author.len() < 80 && !line.author.contains('\n') && !line.message.contains("body"));
+        assert!(line.author.len() < 80 && !line.message.contains("body"));
+        let forged = CommitLine::new(id(1), "m", "\nAda)\n+ 1234567 Nothing to see (Ada");
+        assert_eq!(forged.author, "Ada)");
         let twenty = list(0..20);
         assert_eq!((twenty.lines.len(), twenty.has_more), (20, false));
         let more = list(0..21);

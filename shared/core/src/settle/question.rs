@@ -40,7 +40,7 @@ where
     let serving = serving.as_ref().map(Serving::from);
     let (pushes, has_more) = pushes(ports, run, serving.as_ref()).await?;
     let mut notes = Vec::new();
-    let mut told = |why: String| notes.push(bounded(&why, MAX_LINE));
+    let mut told = |why: String| notes.push(line(&why));
     let commits = match &serving {
         Some(serving) => commits(ports, run, &serving.commit)
             .await
@@ -131,7 +131,12 @@ async fn definition_changes<P: ReadDefinitions>(
     };
     let lines = changes(&serving, &coming.with_images(images));
     let more = lines.len().saturating_sub(MAX_CHANGES);
-    let mut shown: Vec<String> = lines.iter().take(MAX_CHANGES).map(|line| bounded(line, MAX_LINE)).collect();
+    let mut shown: Vec<String> = lines.iter().take(MAX_CHANGES).map(|text| line(text)).collect();
     shown.extend((more > 0).then(|| messages::more_changes(more)));
     Ok(shown)
+}
+
+/// One line of a bounded length: what lies in the repository could else write lines of its own.
+fn line(text: &str) -> String {
+    bounded(&text.lines().collect::<Vec<_>>().join(" "), MAX_LINE)
 }
