@@ -15,6 +15,10 @@ pub(crate) fn describe(state: &ApprovalState) -> Vec<String> {
         request.required,
         request.deadline
     )];
+    lines.extend(state.given.iter().map(|consent| match &consent.comment {
+        Some(comment) => format!("approved by {}: {comment}", consent.by),
+        None => format!("approved by {}", consent.by),
+    }));
     lines.extend(images(request));
     lines.push(match &request.serving {
         Some(serving) => {
@@ -83,6 +87,7 @@ fn pushes(request: &ApprovalRequest) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use pushway_core::approval::Consent;
     use serde_json::{Value, json};
 
     use super::*;
@@ -146,8 +151,12 @@ mod tests {
             request["changes"] = json!([]);
             request["notes"] = json!(["the service could not be looked at"]);
         });
+        let comment = Some("seen on staging\u{1b}[8m".into());
+        let given = vec![Consent { by: "arn:aws:iam::1:user/ada".into(), comment }];
+        let back = ApprovalState { given, ..back };
         insta::assert_snapshot!(shown(&back), @r"
-        asks for 0123456789ab: 0 of 2 approvals, until 2026-11-25T12:00:00Z
+        asks for 0123456789ab: 1 of 2 approvals, until 2026-11-25T12:00:00Z
+        approved by arn:aws:iam::1:user/ada: seen on staging\u{1b}[8m
         web: registry/web@sha256:b…
         serves since 2026-11-24T12:00:00Z: 11111111 of run 01890a5d-ac96-774b-bcce-b302099a8057
         GOES BACK: what comes is older than what serves

@@ -152,7 +152,7 @@ fn describe(run: &Run) -> anyhow::Result<()> {
             format!("environment {}", environment.name),
             environment_words(environment)
         ))?;
-        if let Some(approval) = environment.approval.as_ref().filter(|_| environment.fence.is_none()) {
+        if let Some(approval) = &environment.approval {
             for line in question::describe(approval) {
                 output::line(&format!("      {line}"))?;
             }

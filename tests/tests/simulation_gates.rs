@@ -1,10 +1,9 @@
 //! Stories of deploys that wait for people or their time, and of people who want an older version back.
 
 use jiff::SignedDuration;
-use pushway_core::commits::{CommitLine, CommitList, CommitRange, Way};
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::run::{Run, Status};
-use pushway_core::testing::{Behaviour, Injected, Manner, World};
+use pushway_core::testing::{Behaviour, Manner, World};
 use pushway_core::wait::Subject;
 use pushway_tests::sim::people::{arn, get, post};
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
@@ -87,141 +86,6 @@ fn nothing_is_deployed_before_enough_different_people_have_approved_just_this() 
     let given = &run.environments[0].approval.as_ref().unwrap().given;
     assert_eq!(given.iter().map(|consent| consent.by.clone()).collect::<Vec<_>>(), [arn("ada"), arn("bob")]);
     assert_eq!(get(&story.world(), "/v1/approvals").1, json!({ "approvals": [], "pauses": [] }));
-}
-
-#[test]
-fn an_approval_shows_what_serves_and_the_pushes_since() {
-    let mut story = Story::new();
-    let first = story.commit();
-    let deployed = story.play_commit(&first);
-    story.world().advance(SignedDuration::from_secs(1));
-    let between = story.commit_with(&[("pushway.yml", &PIPELINE.replace("unit: {", "other: {"))]);
-    let failing = pushway_core::testing::BuildScript::FailsIn("BUILD".into(), "exit status 1".into());
-    story.world().script_build(pushway_core::fact::JobStage::Test, "other", None, failing);
-    assert_eq!(story.play_commit(&between).status, Status::Failed);
-    let (commit, run) = asked(&mut story, ASK);
-    let approval = story.run(run).environments[0].approval.clone().unwrap();
-    let serving = approval.request.serving.unwrap();
-    assert_eq!((serving.run, &serving.commit), (deployed.id, &first));
-    assert_eq!(serving.images["web"], image_of(&first));
-    let pushes: Vec<_> = approval.request.pushes.iter().map(|push| push.commit.clone()).collect();
-    assert_eq!(pushes, [commit, between]);
-    assert_eq!(approval.request.pushes[0].author, "Ada");
-    approve(&story, "ada", run);
-    story.sim.run();
-    story.check();
-}
-
-fn between(coming: &[(&CommitSha, &str)], leaving: &[(&CommitSha, &str)]) -> CommitRange {
-    let list = |commits: &[(&CommitSha, &str)]| {
-        CommitList::of(commits.iter().map(|(id, message)| CommitLine::new((*id).clone(), message, "Ada")))
-    };
-    CommitRange::between(list(coming), list(leaving)).expect("something lies between")
-}
-
-#[test]
-fn an_approval_shows_the_commits_and_what_changes_of_the_task_definition() {
-    let mut story = Story::new();
-    let pipeline =
-        |more: &str| PIPELINE.replace("service: web, ", "service: web, task_definition: web.json, ") + more;
-    let definition = |cpu: &str, colour: &str| {
-        let env = json!([{ "name": "COLOUR", "value": colour }]);
-        json!({
-            "family": "web", "cpu": cpu, "containerDefinitions": [{ "name": "web", "environment": env }],
-        })
-        .to_string()
-    };
-    let old = definition("256", "hunter2");
-    let first = story.commit_with(&[("pushway.yml", &pipeline("")), ("web.json", &old)]);
-    assert_eq!(story.play_commit(&first).status, Status::Succeeded);
-    story.world().advance(SignedDuration::from_secs(1));
-    let new = definition("512\n+ 1234567 Nothing", "hunter3");
-    let asking = pipeline(&format!("    {ASK}\n"));
-    let commit = story.commit_with(&[("pushway.yml", &asking), ("web.json", &new)]);
-    let merged: CommitSha = parse(&"7".repeat(40));
-    story.world().set_commits(
-        &first,
-        &commit,
-        between(&[(&commit, "Merge"), (&merged, "Paint\n\nblue")], &[]),
-    );
-    let run = story.push("main", &commit);
-    story.sim.run_until(|world| asks(world, run));
-
-    let (_, listed) = get(&story.world(), "/v1/approvals");
-    let request = &listed["approvals"][0]["approval"]["request"];
-    assert_eq!(request["commits"]["way"], "forward");
-    let coming = &request["commits"]["coming"];
-    assert_eq!((&coming[0]["message"], &coming[1]["message"]), (&json!("Merge"), &json!("Paint")));
-    assert_eq!((&coming[1]["commit"], &coming[1]["author"]), (&json!(merged), &json!("Ada")));
-    let images = format!("web: image: {} → {}", image_of(&first), image_of(&commit));
-    assert_eq!(
-        request["changes"],
-        json!(["cpu: 256 → 512 + 1234567 Nothing", images, "web: variable COLOUR changed"])
-    );
-    assert_eq!(request.get("notes"), None);
-    assert!(!listed.to_string().contains("hunter"), "no value of a variable is kept");
-    let shown = get(&story.world(), &format!("/v1/runs/{run}")).1;
-    assert_eq!(&shown["environments"][0]["approval"]["request"], request, "the run keeps it");
-    approve(&story, "ada", run);
-    story.sim.run();
-    story.check();
-    assert_eq!(story.run(run).status, Status::Succeeded);
-}
-
-#[test]
-fn an_approval_compares_with_what_really_serves_and_says_when_a_deploy_goes_back() {
-    let mut story = Story::new();
-    let first = story.commit();
-    story.play_commit(&first);
-    // Someone has moved the service past Pushway.
-    let theirs = story.world().define_by_hand("theirs", &old_image());
-    story.world().with_service("demo", "web", |service| {
-        for rollout in &mut service.rollouts {
-            rollout.task_definition.clone_from(&theirs);
-        }
-    });
-    story.world().advance(SignedDuration::from_secs(1));
-    let commit = story.commit_with(&[("pushway.yml", &pipeline(ASK))]);
-    story.world().set_commits(&first, &commit, between(&[], &[(&first, "Newer")]));
-    let run = story.push("main", &commit);
-    story.sim.run_until(|world| asks(world, run));
-    let request = story.run(run).environments[0].approval.clone().unwrap().request;
-    let commits = request.commits.unwrap();
-    assert_eq!((commits.way, commits.leaving[0].message.as_str()), (Way::Backward, "Newer"));
-    assert_eq!(request.changes.unwrap(), [format!("web: image: {} → {}", old_image(), image_of(&commit))]);
-}
-
-#[test]
-fn f42_a_forge_or_an_account_that_is_down_keeps_no_question_back() {
-    for what in [Injected::Retryable, Injected::Permanent, Injected::Limited(3600)] {
-        let mut story = Story::new();
-        let first = story.commit();
-        story.play_commit(&first);
-        for verb in ["commits", "serving_definition"] {
-            story.world().inject_on(verb, 99, what);
-        }
-        let (commit, run) = asked(&mut story, ASK);
-        let request = story.run(run).environments[0].approval.clone().unwrap().request;
-        assert_eq!((&request.commits, &request.changes), (&None, &None), "{what:?}");
-        let [commits, definitions] = &request.notes[..] else { panic!("{:?}", request.notes) };
-        assert!(commits.contains("only the pushes") && commits.contains("was made to fail"), "{commits}");
-        assert!(definitions.contains("could not be compared"), "{definitions}");
-        assert_eq!(request.pushes[0].commit, commit);
-        approve(&story, "ada", run);
-        story.sim.run();
-        story.check();
-        assert_eq!(story.run(run).status, Status::Succeeded, "{what:?}");
-    }
-}
-
-#[test]
-fn an_approval_of_a_first_deploy_says_what_can_not_be_compared() {
-    let mut story = Story::new();
-    let (_, run) = asked(&mut story, ASK);
-    let request = story.run(run).environments[0].approval.clone().unwrap().request;
-    assert_eq!((request.serving, request.commits), (None, None));
-    // The service is there, whoever made it.
-    assert!(request.changes.unwrap()[0].starts_with("web: image: "));
 }
 
 #[test]
