@@ -5,6 +5,7 @@ use pushway_core::approval::ApprovalRequest;
 use pushway_core::commits::{CommitLine, CommitList, CommitRange, Way};
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::run::Status;
+use pushway_core::scheduled::Starter;
 use pushway_core::testing::{Injected, World};
 use pushway_core::wait::Subject;
 use pushway_tests::sim::people::{get, post};
@@ -173,4 +174,19 @@ fn an_approval_of_a_first_deploy_says_what_can_not_be_compared() {
     assert_eq!((request.serving, request.commits), (None, None));
     // The service is there, whoever made it.
     assert!(request.changes.unwrap()[0].starts_with("web: image: "));
+}
+
+#[test]
+fn an_approval_of_a_scheduled_task_compares_with_the_revision_that_is_started() {
+    let mut story = Story::new();
+    let starter = Starter::Rule { bus: Starter::DEFAULT.into(), name: "nightly".into(), target: None };
+    story.world().add_starter(starter, &old_image());
+    let (head, _) = PIPELINE.split_once("      ecs: {").expect("a service");
+    let task = "ecs_scheduled_task: { rule: nightly, images: { web: \"${build.image.IMAGE}\" } }";
+    let commit = story.commit_with(&[("pushway.yml", &format!("{head}      {task}\n    {ASK}\n"))]);
+    let run = ask(&mut story, &commit);
+    let request = request(&story, run);
+    assert_eq!(request.changes.unwrap(), [format!("web: image: {} → {}", old_image(), image_of(&commit))]);
+    assert_eq!(request.notes, [""; 0]);
+    approve(&mut story, run);
 }
