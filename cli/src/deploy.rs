@@ -47,10 +47,10 @@ struct Report {
 
 /// Looks at the targets; exits with 1 if a deploy to one of them can never work.
 pub(crate) async fn main(as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let planned = planned(&args.file, args.environment.as_ref())?;
+    let mut planned = planned(&args.file, args.environment.as_ref())?;
     let ports = Account::from_environment().await.ports("none");
     let mut findings = Vec::new();
-    for one in &planned {
+    for one in &mut planned {
         match preflight::look(&ports, one).await {
             Ok(found) => findings.extend(found),
             Err(fault) => findings.push(Finding {

@@ -84,6 +84,8 @@ const PORTS: &[(&str, &[&str])] = &[
     // A private repository's forge takes the hook's token.
     ("PullRequests", &["codecommit:GetPullRequest", "secretsmanager:GetSecretValue"]),
     ("Random", &[]),
+    // Who may not list is told of a file that is not there as of one that is denied.
+    ("ReadArtifacts", &["s3:GetObject", "s3:ListBucket"]),
     ("ReadBuilds", &["codebuild:BatchGetBuilds", "codebuild:BatchGetReports", "codebuild:DescribeTestCases"]),
     // CodeCommit compares no histories; of a plain git server, what its delivery carried.
     ("ReadCommits", &["codecommit:GetCommit", "dynamodb:GetItem", "secretsmanager:GetSecretValue"]),
@@ -100,6 +102,7 @@ const PORTS: &[(&str, &[&str])] = &[
     ),
     ("ReadDeliveries", &["dynamodb:GetItem"]),
     ("ReadExecutions", &["states:DescribeExecution"]),
+    ("ReadImages", &["ecr:DescribeImages"]),
     ("ReadLogs", &["logs:GetLogEvents"]),
     ("ReadMetrics", &["cloudwatch:GetMetricData"]),
     ("ReadRuns", &["dynamodb:GetItem"]),
@@ -335,7 +338,8 @@ fn the_code_calls_what_ports_are_said_to_take() {
     let source = sources("shared/aws/src");
     // The one is what ECS asks for on behalf of a call, the other what tags in a call take.
     // A call that assumes a role with a source identity sets it.
-    let implied = ["iam:PassRole", "ecs:TagResource", "sts:SetSourceIdentity"];
+    // What lists a bucket is told whether a file is there.
+    let implied = ["iam:PassRole", "ecs:TagResource", "s3:ListBucket", "sts:SetSourceIdentity"];
     let actions: BTreeSet<&str> = PORTS.iter().flat_map(|(_, actions)| *actions).copied().collect();
     for action in actions.iter().filter(|action| !implied.contains(action)) {
         let (_, operation) = action.split_once(':').expect("an action has a service");
@@ -430,6 +434,7 @@ fn a40_a_build_may_nothing_of_pushway() {
             "codecommit" => operation == "GitPull",
             "secretsmanager" => operation == "GetSecretValue",
             "ssm" => operation == "GetParameters",
+            "s3" => ["GetBucketAcl", "GetBucketLocation", "PutObject"].contains(&operation),
             _ => false,
         };
         assert!(is_for_builds, "a build may {action}");
@@ -439,6 +444,42 @@ fn a40_a_build_may_nothing_of_pushway() {
         statements.iter().find(|statement| statement["Effect"] == "Deny").expect("signing keys are denied");
     let resource = denied["Resource"]["Fn::Sub"].as_str().unwrap();
     assert!(resource.ends_with(":secret:pushway/*"), "{resource}");
+}
+
+#[test]
+fn a42_artifacts_are_written_by_trusted_builds_and_read_by_who_settles_them() {
+    let template = template();
+    let run = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+    let job = pushway_core::fact::JobId {
+        stage: pushway_core::fact::JobStage::Build,
+        name: "image".parse().unwrap(),
+    };
+    let folder = pushway_core::image_file::folder(run, &job, 1);
+    let (root, _) = folder.split_once('/').unwrap();
+    let wanted = format!("${{Artifacts.Arn}}/{root}/*");
+    let mut found = BTreeSet::new();
+    for (id, role) in roles(&template) {
+        for statement in statements(&template, role) {
+            for action in texts(&statement["Action"]).into_iter().filter(|action| action.starts_with("s3:")) {
+                found.insert((id, action));
+                if action.ends_with("Object") {
+                    assert_eq!(statement["Resource"]["Fn::Sub"], wanted.as_str(), "{id}: {action}");
+                } else {
+                    assert_eq!(statement["Resource"]["Fn::GetAtt"], "Artifacts.Arn", "{id}: {action}");
+                }
+            }
+        }
+    }
+    let expected = [
+        ("BuildCompletedRole", "s3:GetObject"),
+        ("BuildCompletedRole", "s3:ListBucket"),
+        ("BuildRole", "s3:GetBucketAcl"),
+        ("BuildRole", "s3:GetBucketLocation"),
+        ("BuildRole", "s3:PutObject"),
+        ("SweepRole", "s3:GetObject"),
+        ("SweepRole", "s3:ListBucket"),
+    ];
+    assert_eq!(found, BTreeSet::from(expected));
 }
 
 #[test]

@@ -153,6 +153,7 @@ fn environment_variables_are_those_the_code_reads() {
         for (variable, ports) in [
             ("PUSHWAY_STATE_MACHINE_ARN", &["StartExecutions", "ReadExecutions"][..]),
             ("PUSHWAY_BUILD_PROJECT", &["StartBuilds"]),
+            ("PUSHWAY_ARTIFACTS_BUCKET", &["StartBuilds", "ReadArtifacts"]),
             ("PUSHWAY_VALIDATION_ALLOW", &["Probes"]),
             ("PUSHWAY_TASK_ROLES", &["ReadTargets"]),
             ("PUSHWAY_SCHEDULE_ROLES", &["ReadTargets"]),
@@ -221,6 +222,34 @@ fn the_table_is_the_one_the_code_uses_and_is_kept() {
     let (module, _) = module.split_once("\n}").unwrap();
     let in_code: BTreeSet<String> = module.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     assert_eq!(indexes, in_code);
+}
+
+#[test]
+fn artifacts_lie_in_a_bucket_that_nobody_else_reaches_and_do_not_stay() {
+    let template = template();
+    let resource = &template["Resources"]["Artifacts"];
+    // A bucket that holds something can't be deleted, and would keep the stack from being.
+    assert_eq!(resource["DeletionPolicy"], "Retain");
+    let bucket = &resource["Properties"];
+    let block = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert_eq!(block.len(), 4);
+    assert!(block.values().all(|blocked| blocked == true), "{block:?}");
+    assert_eq!(bucket["OwnershipControls"]["Rules"][0]["ObjectOwnership"], "BucketOwnerEnforced");
+    let encryption = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256");
+    let rule = &bucket["LifecycleConfiguration"]["Rules"][0];
+    assert!(rule["Status"] == "Enabled" && rule["ExpirationInDays"].is_u64(), "{rule}");
+
+    let policy = &template["Resources"]["ArtifactsPolicy"]["Properties"];
+    assert_eq!(policy["Bucket"]["Ref"], "Artifacts");
+    let statements = many(&policy["PolicyDocument"]["Statement"]);
+    let [tls] = statements[..] else { panic!("one statement, which denies: {statements:?}") };
+    assert_eq!((&tls["Effect"], &tls["Principal"]), (&Value::from("Deny"), &Value::from("*")));
+    assert_eq!(tls["Condition"]["Bool"]["aws:SecureTransport"], false);
+    // The exception is the emulator's: addresses that no call to AWS can come from.
+    assert_eq!(texts(&tls["Condition"]["NotIpAddress"]["aws:SourceIp"]), ["127.0.0.0/8", "::1/128"]);
+    let denied: BTreeSet<&str> = texts(&tls["Action"]).into_iter().collect();
+    assert!(["s3:GetObject", "s3:ListBucket", "s3:PutObject"].iter().all(|action| denied.contains(action)));
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use pushway_core::definition_file::{MAX_DEFINITION_BYTES, MAX_DEFINITIONS_BYTES};
+use pushway_core::image_file::{ImageFile, MAX_IMAGE_FILE_BYTES};
 use pushway_core::pipeline_file::{DIRECTORY, JSON_SCHEMA, PATHS, limits, parse, skip_marker};
-use pushway_tests::repository::text;
+use pushway_tests::repository::{template, text};
 use serde_json::Value;
 
 fn page() -> String {
@@ -189,6 +190,11 @@ fn figures_in_sentences_are_those_of_the_code() {
         format!("`{}` at the root of the repository, or, where that is missing, `{}`", PATHS[0], PATHS[1]),
         format!("every `{DIRECTORY}/*.yml`"),
         format!("of at most {} KiB, and all such files", MAX_DEFINITION_BYTES / 1024),
+        format!("at most {} KiB. It is read once", MAX_IMAGE_FILE_BYTES / 1024),
+        format!(
+            "forgets them after {} days",
+            template()["Resources"]["Artifacts"]["Properties"]["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
+        ),
         format!("of a pipeline of at most {} KiB together", MAX_DEFINITIONS_BYTES / 1024),
     ] {
         assert!(prose.contains(&sentence), "{sentence:?} is not in the page");
@@ -209,7 +215,9 @@ fn expressions_and_markers_are_those_of_the_code() {
                 test: { unit: { buildspec: b.yml, matrix: { KEY: [x] }, env: { X: \"${colour}\" } } }\n";
     let said = parse("pushway.yml", file).unwrap_err().to_string();
     let known = said.split_once("hint: there is ").unwrap().1.split_once(';').unwrap().0;
-    let known: BTreeSet<&str> = known.split(", ").chain(["build.JOB.OUTPUT"]).collect();
+    let files = ImageFile::ALL.map(|file| format!("build.JOB.{file}"));
+    let of_builds = files.iter().map(String::as_str).chain(["build.JOB.OUTPUT"]);
+    let known: BTreeSet<&str> = known.split(", ").chain(of_builds).collect();
     assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), known);
 
     let markers = page.lines().find(|line| line.starts_with("**Commit messages**")).unwrap();

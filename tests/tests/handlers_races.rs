@@ -63,6 +63,7 @@ fn saw_another_log(world: &World, run: RunId) -> Racer<'_> {
         failure: Some(cause),
         will_retry: true,
         outputs: [].into(),
+        images: pushway_core::image_file::BuiltImages::default(),
         tests: None,
         started_at: None,
         ended_at: None,

@@ -4,7 +4,9 @@
 //! The event is only a hint: nothing it says is believed but the build's id.
 
 use pushway_core::contract::{Done, Failure};
-use pushway_core::ports::{Callbacks, Clock, Fault, Plans, ReadBuilds, ReadLogs, Runs, StopBuilds, Waits};
+use pushway_core::ports::{
+    Callbacks, Clock, Fault, Plans, ReadArtifacts, ReadBuilds, ReadImages, ReadLogs, Runs, StopBuilds, Waits,
+};
 use pushway_core::settle::settle_build;
 use pushway_core::wait::Subject;
 use serde::Deserialize;
@@ -25,7 +27,16 @@ struct Detail {
 /// Settles the build that an event tells of.
 pub async fn handle<P>(ports: &P, event: Value) -> Result<Done, Failure>
 where
-    P: Runs + Plans + Waits + ReadBuilds + StopBuilds + ReadLogs + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Waits
+        + ReadBuilds
+        + StopBuilds
+        + ReadLogs
+        + ReadArtifacts
+        + ReadImages
+        + Callbacks
+        + Clock,
 {
     let build = build_id(event)?;
     // Others are someone else's builds, or ones whose wait was answered before.

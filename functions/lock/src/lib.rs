@@ -38,7 +38,7 @@ where
     match input {
         LockInput::Acquire(task) => {
             let token = task.task_token.clone();
-            or_tell(ports, &token, take(ports, task).await).await
+            or_tell(ports, &token, Box::pin(take(ports, task)).await).await
         }
         LockInput::Turn(task) => {
             let token = task.task_token.clone();

@@ -12,11 +12,12 @@ use pushway_core::preflight::{self, Finding, Level, kept};
 const BUDGET: SignedDuration = SignedDuration::from_secs(30);
 
 /// Looks at the target of each environment.
-pub(crate) async fn look<P: ReadTargets + Clock>(ports: &P, plan: &Plan) -> Vec<Finding> {
+pub(crate) async fn look<P: ReadTargets + Clock>(ports: &P, plan: &mut Plan) -> Vec<Finding> {
     let until = ports.now() + BUDGET;
     let mut findings = Vec::new();
-    for planned in &plan.environments {
-        let warning = |text| Finding { level: Level::Warning, environment: planned.name.clone(), text };
+    for planned in &mut plan.environments {
+        let environment = planned.name.clone();
+        let warning = |text| Finding { level: Level::Warning, environment, text };
         if ports.now() > until {
             findings.push(warning(messages::no_time_to_look()));
             continue;

@@ -10,8 +10,9 @@ use pushway_core::messages;
 use pushway_core::ports::{
     Announcements, Answer, BranchRecords, Callbacks, Clock, CommitStatuses, Deliveries, Environments,
     ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadAlarms,
-    ReadBuilds, ReadExecutions, ReadLogs, ReadMetrics, ReadSchedules, ReadServices, ReadTargetHealth,
-    ReadTasks, Reconciliations, Runs, StartExecutions, StopBuilds, SubscriptionRecords, Waits, Webhooks,
+    ReadArtifacts, ReadBuilds, ReadExecutions, ReadImages, ReadLogs, ReadMetrics, ReadSchedules,
+    ReadServices, ReadTargetHealth, ReadTasks, Reconciliations, Runs, StartExecutions, StopBuilds,
+    SubscriptionRecords, Waits, Webhooks,
 };
 use pushway_core::run::Status;
 use pushway_core::settle::{
@@ -57,6 +58,8 @@ where
         + ReadBuilds
         + StopBuilds
         + ReadLogs
+        + ReadArtifacts
+        + ReadImages
         + ReadServices
         + ReadTasks
         + ReadAlarms
@@ -145,6 +148,8 @@ where
         + ReadBuilds
         + StopBuilds
         + ReadLogs
+        + ReadArtifacts
+        + ReadImages
         + ReadServices
         + ReadTasks
         + ReadAlarms

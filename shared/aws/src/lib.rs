@@ -6,6 +6,7 @@
 
 pub mod account;
 mod announce;
+mod artifacts;
 mod buildspec;
 mod canned;
 mod clock;
@@ -15,6 +16,7 @@ mod codecommit;
 mod creation;
 mod definition_view;
 mod dynamo;
+mod ecr;
 mod ecs;
 mod ecs_deployments;
 mod ecs_hooks;
@@ -67,6 +69,8 @@ pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
     eventbridge: aws_sdk_eventbridge::Client,
     places: places::Places,
+    registry: ecr::Registry,
+    s3: aws_sdk_s3::Client,
     secretsmanager: aws_sdk_secretsmanager::Client,
     sfn: aws_sdk_sfn::Client,
     sns: aws_sdk_sns::Client,
@@ -104,6 +108,8 @@ impl Aws {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             eventbridge: aws_sdk_eventbridge::Client::new(&config),
             places: places::Places::new(&config),
+            registry: ecr::Registry::new(&config),
+            s3: artifacts::client(&config),
             secretsmanager: aws_sdk_secretsmanager::Client::new(&config),
             sfn: aws_sdk_sfn::Client::new(&config),
             sns: aws_sdk_sns::Client::new(&config),

@@ -14,6 +14,8 @@ pub const STATE_MACHINE: &str = "PUSHWAY_STATE_MACHINE_ARN";
 pub const BUILD_PROJECT: &str = "PUSHWAY_BUILD_PROJECT";
 /// Name of the variable that holds the `CodeBuild` project's name for code that nobody has merged.
 pub const UNTRUSTED_PROJECT: &str = "PUSHWAY_UNTRUSTED_PROJECT";
+/// Name of the variable that holds the bucket that builds leave artifacts in.
+pub const ARTIFACTS: &str = "PUSHWAY_ARTIFACTS_BUCKET";
 /// Name of the variable that holds the address under which runs have their pages.
 pub const PAGES: &str = "PUSHWAY_PAGES_URL";
 /// Name of the variable that holds the event bus that is told of runs.
@@ -42,6 +44,8 @@ pub struct Settings {
     pub build_project: Option<String>,
     /// The `CodeBuild` project's name for code that nobody has merged.
     pub untrusted_project: Option<String>,
+    /// The bucket that builds leave artifacts in; only functions that start or read builds have it.
+    pub artifacts: Option<String>,
     /// The address under which runs have their pages.
     pub pages: Option<String>,
     /// The event bus that is told of runs, if there is one.
@@ -83,6 +87,7 @@ impl Settings {
             state_machine: None,
             build_project: None,
             untrusted_project: None,
+            artifacts: None,
             pages: None,
             event_bus: None,
             topic: None,
@@ -102,6 +107,7 @@ impl Settings {
             state_machine: get(STATE_MACHINE),
             build_project: get(BUILD_PROJECT),
             untrusted_project: get(UNTRUSTED_PROJECT),
+            artifacts: get(ARTIFACTS),
             pages: get(PAGES),
             event_bus: get(EVENT_BUS),
             topic: get(TOPIC),
@@ -131,6 +137,11 @@ impl Settings {
             Zone::Trusted => self.build_project.as_deref().ok_or_else(|| unset(BUILD_PROJECT)),
             Zone::Untrusted => self.untrusted_project.as_deref().ok_or_else(|| unset(UNTRUSTED_PROJECT)),
         }
+    }
+
+    /// The bucket that builds leave artifacts in, for ports that need it.
+    pub(crate) fn artifacts(&self) -> Result<&str, Fault> {
+        self.artifacts.as_deref().ok_or_else(|| unset(ARTIFACTS))
     }
 }
 

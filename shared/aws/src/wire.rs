@@ -15,8 +15,10 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use pushway_core::plan::Place;
 use pushway_core::ports::{
-    CreateServices as _, Fault, MoveServices as _, ReadServices as _, ReadTasks as _, RunTasks as _,
+    CreateServices as _, Fault, MoveServices as _, ReadImages as _, ReadServices as _, ReadTasks as _,
+    RunTasks as _, StartBuilds as _, TagView,
 };
+use pushway_core::source::Zone;
 use pushway_core::strategy::Movement;
 use pushway_core::views::{ServiceRef, TaskRef, TaskRequest};
 use serde_json::{Value, json};
@@ -83,7 +85,13 @@ fn ports(answers: Answers) -> (Aws, Arc<Mutex<Vec<Sent>>>) {
         )))
         .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(wire.clone())))
         .build();
-    (Aws::with_config(&config, Settings::for_table("t")), sent)
+    let settings = Settings {
+        build_project: Some("pushway".into()),
+        untrusted_project: Some("pushway-untrusted".into()),
+        artifacts: Some("bucket".into()),
+        ..Settings::for_table("t")
+    };
+    (Aws::with_config(&config, settings), sent)
 }
 
 fn elsewhere() -> Place {
@@ -288,4 +296,50 @@ async fn a_service_that_exists_is_told_its_revision_and_nothing_else() {
     // Neither a number of tasks nor anything else that may have been changed by others.
     let body = sent.lock().unwrap().last().unwrap().json();
     assert_eq!(body, json!({ "cluster": "demo", "service": "web", "taskDefinition": "arn:web:8" }));
+}
+
+#[tokio::test]
+async fn a22_only_a_trusted_build_that_a_deploy_asks_for_a_file_leaves_artifacts() {
+    let (ports, sent) = ports(|_| json!({ "build": { "id": "pushway:1" } }));
+    let mut request = crate::codebuild::sample_request();
+    ports.start_build(&request).await.unwrap();
+    request.plan.image_files.push(pushway_core::image_file::ImageFile::Definitions);
+    ports.start_build(&request).await.unwrap();
+    request.zone = Zone::Untrusted;
+    ports.start_build(&request).await.unwrap();
+    let sent = sent.lock().unwrap();
+    let artifacts: Vec<Value> = sent.iter().map(|sent| sent.json()["artifactsOverride"].clone()).collect();
+    let wanted = json!({
+        "type": "S3",
+        "location": "bucket",
+        "path": "runs/01890a5d-ac96-774b-bcce-b302099a8057/build-image-2",
+        "name": "artifact",
+        "namespaceType": "NONE",
+        "packaging": "NONE",
+        "overrideArtifactName": false,
+        "encryptionDisabled": true,
+    });
+    assert_eq!(artifacts, [Value::Null, wanted, Value::Null]);
+}
+
+#[tokio::test]
+async fn a42_a_tag_is_looked_up_in_the_registry_that_it_names() {
+    let answers: Answers = |_| {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        json!({ "imageDetails": [{ "imageDigest": digest, "imageTags": ["1"] }] })
+    };
+    let (ports, sent) = ports(answers);
+    let tag = async |text: &str| {
+        let pushway_core::ids::ImageUri::Tagged(image) = text.parse().unwrap() else { panic!("{text}") };
+        ports.tag(&image).await.unwrap()
+    };
+    let found = tag("111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/web:1").await;
+    assert_eq!(found, TagView::Digest(format!("sha256:{}", "a".repeat(64)).parse().unwrap()));
+    assert_eq!(tag("ghcr.io/team/web:1").await, TagView::Foreign);
+    let sent = sent.lock().unwrap();
+    let [only] = &sent[..] else { panic!("another registry was asked: {sent:?}") };
+    let wanted = json!({
+        "registryId": "111122223333", "repositoryName": "team/web", "imageIds": [{ "imageTag": "1" }],
+    });
+    assert_eq!((only.operation.as_str(), only.json()), ("DescribeImages", wanted));
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::fact::Cause;
-use crate::ids::RepositoryPath;
+use crate::ids::{ImageDigestRef, RepositoryPath};
 use crate::messages;
 use crate::plan::{EnvironmentPlan, OneOff};
 
@@ -40,9 +40,9 @@ const TASK_FIELDS: [&str; 16] = [
 ];
 
 /// A task definition as a description gives it: `{"taskDefinition": {…}, "tags": […]}`. `images` are the
-/// containers that get an image of the run, as far as they are there; every other one must name its own.
-/// `must_have` are containers that must be there.
-pub fn task_definition(text: &str, images: &[&str], must_have: &[&str]) -> Result<Value, String> {
+/// containers that get an image of the run, as far as they are there; every other one must name its own. `None`:
+/// the build will say which they are (`check_images`). `must_have` are containers that must be there.
+pub fn task_definition(text: &str, images: Option<&[&str]>, must_have: &[&str]) -> Result<Value, String> {
     let mut read = object(text)?;
     let tags = read.remove("tags").unwrap_or_else(|| json!([]));
     let mut definition = match read.remove("taskDefinition") {
@@ -78,7 +78,7 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 
 fn check_containers(
     definition: &Map<String, Value>,
-    images: &[&str],
+    images: Option<&[&str]>,
     must_have: &[&str],
 ) -> Result<(), String> {
     let containers = definition.get("containerDefinitions").and_then(Value::as_array);
@@ -97,11 +97,45 @@ fn check_containers(
     if let Some(absent) = must_have.iter().find(|wanted| !names.contains_key(**wanted)) {
         return Err(messages::definition_no_container(absent, &known));
     }
-    let has_image = |container: &Value| container["image"].as_str().is_some_and(|image| !image.is_empty());
-    match names.iter().find(|(name, container)| !images.contains(*name) && !has_image(container)) {
-        Some((name, _)) => Err(messages::definition_no_image(name)),
+    let Some(images) = images else { return Ok(()) };
+    let mut left = names.iter().filter(|(name, _)| !images.contains(*name));
+    match left.find_map(|(name, container)| Some((name, unset(container)?))) {
+        Some((name, Unset::Placeholder(text))) => Err(messages::definition_placeholder(name, text)),
+        Some((name, Unset::Absent)) => Err(messages::definition_no_image(name)),
         None => Ok(()),
     }
+}
+
+/// What stands where a container's image should.
+enum Unset<'v> {
+    Absent,
+    /// `<IMAGE1_NAME>` and the like: `CodePipeline` puts the image of an `imageDetail.json` there.
+    Placeholder(&'v str),
+}
+
+fn unset(container: &Value) -> Option<Unset<'_>> {
+    match container["image"].as_str().unwrap_or_default() {
+        "" => Some(Unset::Absent),
+        text if text.starts_with('<') && text.ends_with('>') => Some(Unset::Placeholder(text)),
+        _ => None,
+    }
+}
+
+/// Whether each container of a pinned task definition that has no image of its own gets one of `images`.
+pub fn check_images(definition: &Value, images: &BTreeMap<String, ImageDigestRef>) -> Result<(), String> {
+    let containers = definition["taskDefinition"]["containerDefinitions"].as_array().into_iter().flatten();
+    for container in containers {
+        let name = container["name"].as_str().unwrap_or_default();
+        let placeholder = match unset(container) {
+            Some(Unset::Placeholder(text)) => Some(text),
+            Some(Unset::Absent) => None,
+            None => continue,
+        };
+        if !images.contains_key(name) {
+            return Err(messages::image_file_leaves_out(name, placeholder));
+        }
+    }
+    Ok(())
 }
 
 /// Fields that are the deploy's own to say.
@@ -127,6 +161,7 @@ pub fn fill(planned: &mut EnvironmentPlan, files: &BTreeMap<RepositoryPath, Stri
     let name = planned.name.clone();
     let names: Vec<String> = planned.target.images().keys().cloned().collect();
     let images: Vec<&str> = names.iter().map(String::as_str).collect();
+    let known = planned.target.images_from().is_none().then_some(&images[..]);
     let (task_definition_file, service_definition_file) = planned.target.definitions_mut();
     // Each with the containers that it must have.
     let own = task_definition_file.into_iter().map(|file| (file, images.clone()));
@@ -145,7 +180,7 @@ pub fn fill(planned: &mut EnvironmentPlan, files: &BTreeMap<RepositoryPath, Stri
     for (file, must_have) in own.chain(of_tasks) {
         let text = files.get(&file.path);
         let text = text.ok_or_else(|| messages::no_definition(&name, &file.path, "task_definition"))?;
-        let content = task_definition(text, &images, &must_have);
+        let content = task_definition(text, known, &must_have);
         let content = content.map_err(|problem| messages::bad_definition(&name, &file.path, &problem))?;
         size += content.to_string().len();
         file.content = Some(content);
@@ -184,10 +219,10 @@ mod tests {
 
     #[test]
     fn a_description_and_a_registration_mean_the_same() {
-        let described = task_definition(DESCRIBED, &["web"], &["web"]).unwrap();
+        let described = task_definition(DESCRIBED, Some(&["web"]), &["web"]).unwrap();
         let mut input = serde_json::from_str::<Value>(DESCRIBED).unwrap()["taskDefinition"].clone();
         input["tags"] = json!([{ "key": "team", "value": "x" }]);
-        assert_eq!(task_definition(&input.to_string(), &["web"], &["web"]), Ok(described.clone()));
+        assert_eq!(task_definition(&input.to_string(), Some(&["web"]), &["web"]), Ok(described.clone()));
         let task = described["taskDefinition"].as_object().unwrap();
         let fields: Vec<&str> = task.keys().map(String::as_str).collect();
         assert_eq!(fields, ["containerDefinitions", "cpu", "family", "memory"]);
@@ -197,8 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn a_placeholder_needs_an_image_whoever_names_it() {
+        let text =
+            r#"{"family": "web", "containerDefinitions": [{"name": "web", "image": "<IMAGE1_NAME>"}]}"#;
+        assert!(task_definition(text, Some(&["web"]), &["web"]).is_ok());
+        let later = task_definition(text, None, &[]).unwrap();
+        let image: ImageDigestRef = format!("r/web@sha256:{}", "a".repeat(64)).parse().unwrap();
+        assert_eq!(check_images(&later, &BTreeMap::from([("web".to_owned(), image.clone())])), Ok(()));
+        let other = BTreeMap::from([("side".to_owned(), image)]);
+        assert!(check_images(&later, &other).unwrap_err().contains("<IMAGE1_NAME>"));
+    }
+
+    #[test]
     fn what_can_never_be_registered_is_told_with_its_field() {
-        let said = |text: &str| task_definition(text, &["web"], &["web"]).unwrap_err();
+        let said = |text: &str| task_definition(text, Some(&["web"]), &["web"]).unwrap_err();
         for (text, words) in [
             ("{", "is not JSON"),
             ("[]", "must be a JSON object"),
@@ -216,6 +263,10 @@ mod tests {
             ),
             (r#"{"family": "web", "containerDefinitions": [{"name": "web"}, {"name": "a"}]}"#, "no image"),
             (r#"{"taskDefinition": "arn:x"}"#, "`taskDefinition`"),
+            (
+                r#"{"family": "w", "containerDefinitions": [{"name": "web"}, {"name": "a", "image": "<IMAGE2_NAME>"}]}"#,
+                "placeholder <IMAGE2_NAME>",
+            ),
         ] {
             assert!(said(text).contains(words), "{text}: {}", said(text));
         }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::{ApprovalRequest, Consent, Refusal};
 use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, RunId, VariableName};
+use crate::image_file::BuiltImages;
 use crate::plan::Place;
 use crate::preflight::Finding;
 use crate::run::{CheckJobEnd, CheckJobState, CheckpointEnd, PauseAnswer, WatchEnd, WatchStart};
@@ -364,6 +365,9 @@ pub struct JobEnd {
     /// The promised outputs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<VariableName, String>,
+    /// The images that files among its artifacts name, as far as a deploy asks for them.
+    #[serde(default, skip_serializing_if = "BuiltImages::is_empty")]
+    pub images: BuiltImages,
     /// Test cases, where the build reported any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestSummary>,

@@ -22,6 +22,7 @@ pub mod failure_card;
 pub mod forge;
 pub mod gate;
 pub mod ids;
+pub mod image_file;
 pub mod intake;
 pub mod keys;
 pub mod messages;

@@ -3,6 +3,7 @@
 //! Each says what failed, with which input, and ends with what to do next. Facts go in as values; nothing
 //! here decides.
 
+mod artifacts;
 pub mod checkpoints;
 mod approvals;
 mod definitions;
@@ -11,6 +12,7 @@ mod preflight;
 pub mod scheduled;
 
 pub use approvals::*;
+pub use artifacts::*;
 pub use definitions::*;
 pub use insights::*;
 pub use preflight::*;

@@ -18,6 +18,7 @@ use crate::gate::{ApprovalRule, Window};
 use crate::ids::{
     EnvironmentName, ImageDigestRef, InvalidId, JobName, PipelineName, RepositoryPath, RunId, VariableName,
 };
+use crate::image_file::ImageFile;
 use crate::messages::deploys;
 pub use crate::strategy::Strategy;
 use crate::strategy::{DeploymentSettings, Movement};
@@ -106,6 +107,9 @@ pub struct JobPlan {
     /// Names of the variables that the buildspec exports and later stages may use.
     #[serde(default)]
     pub outputs: Vec<VariableName>,
+    /// Files among its artifacts that say which images it made, as far as a deploy asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_files: Vec<ImageFile>,
     /// Patterns of the test reports that the job leaves in its working directory.
     #[serde(default)]
     pub reports: Vec<String>,
@@ -255,6 +259,13 @@ pub struct EcsTarget {
     pub service: String,
     /// The image of each container that changes, by the container's name in the task definition.
     pub images: BTreeMap<String, ImageSource>,
+    /// The job of the build stage whose `imagedefinitions.json` names all containers and images instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_from: Option<JobName>,
+    /// Containers that the service was seen to have when the run was planned, where `images_from` will be held
+    /// against them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<String>,
     /// ARN of the revision that everything but the images is taken from; none means the one that serves. Only
     /// a rollback by hand has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -299,6 +310,11 @@ pub enum ImageSource {
         /// One of the job's declared outputs.
         output: VariableName,
     },
+    /// The image of a job's `imageDetail.json`.
+    Detail {
+        /// A job of the build stage.
+        job: JobName,
+    },
     /// An image written into the pipeline file.
     Fixed(ImageDigestRef),
 }
@@ -317,6 +333,7 @@ impl Plan {
         self.environments.clear();
         for job in self.build.iter_mut().chain(&mut self.test) {
             job.secrets.clear();
+            job.image_files.clear();
         }
         self
     }

@@ -14,6 +14,7 @@ use crate::ids::EnvironmentName;
 use crate::messages;
 use crate::plan::{EcsTarget, EnvironmentPlan, Target};
 use crate::ports::{Answer, ReadTargets};
+use crate::scheduled::only;
 use crate::strategy::DeploymentSettings;
 
 mod scheduled;
@@ -111,14 +112,22 @@ impl BalancerFacts {
     }
 }
 
-/// Looks at one environment's target.
-pub async fn look<P: ReadTargets>(ports: &P, planned: &EnvironmentPlan) -> Answer<Vec<Finding>> {
-    Ok(match &planned.target {
-        Target::Ecs(target) => preflight(planned, target, &ports.target(&target.at(&planned.place)).await?),
-        Target::EcsScheduledTask(target) => {
-            scheduled::preflight(planned, target, ports.scheduled_target(&target.at(&planned.place)).await?)
+/// Looks at one environment's target, and keeps in its plan which containers it has where a build will say which
+/// of them get an image.
+pub async fn look<P: ReadTargets>(ports: &P, planned: &mut EnvironmentPlan) -> Answer<Vec<Finding>> {
+    let (findings, containers) = match &planned.target {
+        Target::Ecs(target) => {
+            let view = ports.target(&target.at(&planned.place)).await?;
+            (preflight(planned, target, &view), view.service.map(|service| service.containers))
         }
-    })
+        Target::EcsScheduledTask(target) => {
+            let facts = ports.scheduled_target(&target.at(&planned.place)).await?;
+            let task = only(&target.starter, facts.tasks.clone());
+            (scheduled::preflight(planned, target, facts), task.ok().map(|task| task.containers()))
+        }
+    };
+    planned.target.keep_containers(containers.unwrap_or_default());
+    Ok(findings)
 }
 
 /// Looks at a service.
@@ -223,6 +232,8 @@ mod tests {
                 cluster: "demo".into(),
                 service: "web".into(),
                 images: BTreeMap::from([("web".to_owned(), ImageSource::Fixed(image))]),
+                images_from: None,
+                containers: Vec::new(),
                 base: None,
                 task_definition: None,
                 service_definition: None,

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::fact::{Cause, DeployFailure, DeployFailureKind, RollbackOwner, Rollout};
 use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, ImageDigestRef};
+use crate::image_file::ImageFile;
 use crate::messages::{self, deploys};
 use crate::plan::{ImageSource, Target};
 use crate::run::{CheckpointFailure, CheckpointState, EnvironmentState, Run};
@@ -31,9 +32,18 @@ pub fn images_of(run: &Run, target: &Target) -> Result<BTreeMap<String, ImageDig
                     .ok_or_else(|| messages::not_an_image(job, output, "the build did not export it"))?;
                 value.parse().map_err(|error| messages::not_an_image(job, output, &format!("{error}")))?
             }
+            ImageSource::Detail { job } => {
+                let detail = run.build_images(job).and_then(|images| images.detail.clone());
+                detail.ok_or_else(|| messages::no_images_of(job, ImageFile::Detail))?
+            }
         };
         Ok((container.clone(), image))
     };
+    if let Some(job) = target.images_from() {
+        let named =
+            run.build_images(job).map(|images| &images.definitions).filter(|images| !images.is_empty());
+        return named.cloned().ok_or_else(|| messages::no_images_of(job, ImageFile::Definitions));
+    }
     target.images().iter().map(image).collect()
 }
 

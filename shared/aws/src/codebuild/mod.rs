@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_codebuild::operation::start_build::builders::StartBuildFluentBuilder;
 use aws_sdk_codebuild::types::{
-    Build, ComputeType, EnvironmentType, EnvironmentVariable, EnvironmentVariableType,
-    ImagePullCredentialsType, SortOrderType, SourceType,
+    ArtifactNamespace, ArtifactPackaging, ArtifactsType, Build, ComputeType, EnvironmentType,
+    EnvironmentVariable, EnvironmentVariableType, ImagePullCredentialsType, ProjectArtifacts, SortOrderType,
+    SourceType,
 };
+use pushway_core::image_file::{ARTIFACT, folder};
 use pushway_core::plan::{Arch, Compute, JobPlan, SecretRef};
 use pushway_core::ports::{Answer, StartBuilds, StopBuilds};
+use pushway_core::source::Zone;
 use pushway_core::views::{BuildRequest, Checkout};
 use sha2::Digest as _;
 
@@ -50,6 +53,7 @@ impl StartBuilds for Aws {
             .set_environment_type_override(request.plan.arch.map(environment_type))
             .set_environment_variables_override(Some(variables(request)?));
         let start = with_image(with_source(start, request), &request.plan);
+        let start = start.set_artifacts_override(self.artifacts(request)?);
         let answer = start.send().await.map_err(|error| fault(call, &error))?;
         answer.build_value.and_then(|build| build.id).ok_or_else(|| incomplete(call, "build.id"))
     }
@@ -86,6 +90,28 @@ impl StopBuilds for Aws {
             Err(error) if code(&error) == Some("ResourceNotFoundException") => Ok(()),
             Err(error) => Err(fault("codebuild StopBuild", &error)),
         }
+    }
+}
+
+impl Aws {
+    /// Where the build leaves its artifacts, if a deploy asks for one of their files; else it leaves none. A build
+    /// of code that nobody has merged never does (row A22).
+    fn artifacts(&self, request: &BuildRequest) -> Answer<Option<ProjectArtifacts>> {
+        if request.plan.image_files.is_empty() || request.zone != Zone::Trusted {
+            return Ok(None);
+        }
+        let artifacts = ProjectArtifacts::builder()
+            .r#type(ArtifactsType::S3)
+            .location(self.settings.artifacts()?)
+            .path(folder(request.run, &request.job, request.attempt))
+            .name(ARTIFACT)
+            .namespace_type(ArtifactNamespace::None)
+            .packaging(ArtifactPackaging::None)
+            // A name in the buildspec would lead elsewhere.
+            .override_artifact_name(false)
+            // The bucket encrypts; CodeBuild's own key would have to be shared with whoever reads.
+            .encryption_disabled(true);
+        artifacts.build().map(Some).map_err(|error| incomplete("codebuild StartBuild", error))
     }
 }
 
@@ -225,30 +251,31 @@ fn is_for(build: &Build, request: &BuildRequest) -> bool {
         && has(ATTEMPT, request.attempt.to_string())
 }
 
+/// A request with something of everything.
+#[cfg(test)]
+pub(crate) fn sample_request() -> BuildRequest {
+    let plan = serde_json::json!({
+        "name": "image", "buildspec": "ci/build.yml", "timeout_seconds": 1201,
+        "env": { "LOG": "info", "PUSHWAY_ATTEMPT": "9", "TOKEN": "plain" },
+        "secrets": { "TOKEN": "secretsmanager:npm:token", "KEY": "ssm:/web/key" },
+    });
+    BuildRequest {
+        run: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
+        job: serde_json::from_value(serde_json::json!({ "stage": "build", "name": "image" })).unwrap(),
+        attempt: 2,
+        plan: serde_json::from_value(plan).unwrap(),
+        commit: "a".repeat(40).parse().unwrap(),
+        zone: Zone::Trusted,
+        checkout: Checkout::Github { url: "https://github.com/o/web.git".into(), pull_request: None },
+        inline: None,
+        variables: BTreeMap::from([("IMAGE".to_owned(), "web@sha256:00".to_owned())]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use pushway_core::source::Zone;
-
+    use super::sample_request as request;
     use super::*;
-
-    fn request() -> BuildRequest {
-        let plan = serde_json::json!({
-            "name": "image", "buildspec": "ci/build.yml", "timeout_seconds": 1201,
-            "env": { "LOG": "info", "PUSHWAY_ATTEMPT": "9", "TOKEN": "plain" },
-            "secrets": { "TOKEN": "secretsmanager:npm:token", "KEY": "ssm:/web/key" },
-        });
-        BuildRequest {
-            run: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
-            job: serde_json::from_value(serde_json::json!({ "stage": "build", "name": "image" })).unwrap(),
-            attempt: 2,
-            plan: serde_json::from_value(plan).unwrap(),
-            commit: "a".repeat(40).parse().unwrap(),
-            zone: Zone::Trusted,
-            checkout: Checkout::Github { url: "https://github.com/o/web.git".into(), pull_request: None },
-            inline: None,
-            variables: BTreeMap::from([("IMAGE".to_owned(), "web@sha256:00".to_owned())]),
-        }
-    }
 
     #[test]
     fn a_build_gets_its_variables_and_nobody_can_forge_pushways_own() {

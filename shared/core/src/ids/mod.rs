@@ -9,8 +9,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 mod image;
+mod image_uri;
 
 pub use image::ImageDigestRef;
+pub use image_uri::{EcrHost, ImageUri, TaggedImage};
 
 /// What made a text unfit to be an id, in words that can be shown to the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

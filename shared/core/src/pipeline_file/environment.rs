@@ -1,25 +1,26 @@
-//! The environments of a pipeline file: targets, images and checks, and the limits on them.
+//! The environments of a pipeline file: targets and checks, and the limits on them.
 //!
-//! An image is either an output of a build job or fixed by digest, so that what was tested is what is
-//! deployed. Where a pushed name ends up in a name or an address, it is checked there as if it were written.
+//! Where a pushed name ends up in a name or an address, it is checked there as if it were written.
 
 use std::collections::BTreeMap;
 
 use super::before::before;
 use super::checks::checks;
-use super::expression::{Part, Scope, parts, plain};
+use super::expression::{Scope, plain};
 use super::gates::{approval, irreversible, windows};
+use super::images::images;
 use super::jobs::{Declared, Variables};
-use super::limits::{MAX_ENVIRONMENTS, MAX_IMAGES};
+use super::limits::MAX_ENVIRONMENTS;
 use super::place::place;
-use super::reader::{Reader, most_similar};
+use super::reader::Reader;
 use super::scheduled::{fits, scheduled};
 use super::strategy::{alarms, strategy, timeout};
 use super::watch::watch;
 use super::yaml::{MAX_TEXT_BYTES, Node, Position};
 use super::{keys, messages};
 use crate::ids::EnvironmentName;
-use crate::plan::{DefinitionFile, EcsTarget, EnvironmentPlan, ImageSource, OnFailure, Place, Target};
+use crate::image_file::is_ecs_name;
+use crate::plan::{DefinitionFile, EcsTarget, EnvironmentPlan, OnFailure, Place, Target};
 
 pub(super) fn environments(
     reader: &mut Reader<'_>,
@@ -139,10 +140,13 @@ fn service(
     let alarms = fields.get("alarms").and_then(|node| alarms(reader, node)).unwrap_or_default();
     let at = fields.get("strategy").unwrap_or(node);
     let timeout = timeout(reader, fields.get("timeout"), at, (how, &checkpoints));
+    let images = images?;
     Some(EcsTarget {
         cluster: cluster?,
         service: service?,
-        images: images?,
+        images: images.named,
+        images_from: images.from,
+        containers: Vec::new(),
         base: None,
         task_definition: task_definition.map_or(Some(None), |file| file.map(Some))?,
         service_definition: service_definition.map_or(Some(None), |file| file.map(Some))?,
@@ -164,79 +168,12 @@ fn ecs_name(reader: &mut Reader<'_>, node: &Node, key: &str, scope: Scope<'_>) -
     checked_ecs_name(reader, node.at, key, &text)
 }
 
-/// Names as ECS takes them for clusters, services and containers (Amazon ECS API Reference, `CreateService`).
+/// Names of clusters, services and containers.
 pub(super) fn checked_ecs_name(
     reader: &mut Reader<'_>,
     at: Position,
     key: &str,
     text: &str,
 ) -> Option<String> {
-    let valid = (1..=255).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if valid { Some(text.to_owned()) } else { reader.fail(at, messages::wrong_name(key, text)) }
-}
-
-pub(super) fn images(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    declared: &Declared<'_>,
-    scope: Scope<'_>,
-) -> Option<BTreeMap<String, ImageSource>> {
-    let entries = reader.entries(node, "images", MAX_IMAGES)?;
-    if entries.is_empty() {
-        return reader.fail(node.at, messages::none_given("images", "a container and its image"));
-    }
-    let mut images = BTreeMap::new();
-    for entry in entries {
-        let container = checked_ecs_name(reader, entry.at, "images", &entry.key);
-        let source = image(reader, &entry.value, &entry.key, declared, scope);
-        if let (Some(container), Some(source)) = (container, source) {
-            images.insert(container, source);
-        }
-    }
-    Some(images)
-}
-
-fn image(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    key: &str,
-    declared: &Declared<'_>,
-    scope: Scope<'_>,
-) -> Option<ImageSource> {
-    let template = reader.text(node, key, MAX_TEXT_BYTES)?;
-    let output = match parts(template).as_deref() {
-        Some([Part::Name(name)]) => name.split('.').collect(),
-        _ => Vec::new(),
-    };
-    match output[..] {
-        ["build", job, output] => build_output(reader, node.at, job, output, declared),
-        ["test", _, _] => reader.fail(node.at, messages::not_from_build("test")),
-        _ => {
-            let text = scope.text(reader, node, key, MAX_TEXT_BYTES)?;
-            let fixed = text.parse().map(ImageSource::Fixed);
-            fixed.map_err(|_| reader.report(node.at, messages::image_not_fixed(&text))).ok()
-        }
-    }
-}
-
-fn build_output(
-    reader: &mut Reader<'_>,
-    at: Position,
-    job: &str,
-    output: &str,
-    declared: &Declared<'_>,
-) -> Option<ImageSource> {
-    match declared.get(job) {
-        None => {
-            let known: Vec<&str> = declared.keys().map(String::as_str).collect();
-            let similar = most_similar(job, known.iter().copied());
-            return reader.fail(at, messages::unknown_job(job, similar, &known));
-        }
-        Some(Some(outputs)) if !outputs.contains(output) => {
-            return reader.fail(at, messages::undeclared_output(job, output));
-        }
-        Some(_) => {}
-    }
-    Some(ImageSource::Output { job: reader.checked(at, job)?, output: reader.checked(at, output)? })
+    if is_ecs_name(text) { Some(text.to_owned()) } else { reader.fail(at, messages::wrong_name(key, text)) }
 }

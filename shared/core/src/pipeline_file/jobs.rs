@@ -147,6 +147,7 @@ fn plan(
         retries: retries.and_then(|retries| u8::try_from(retries).ok()).unwrap_or_default(),
         needs: Vec::new(),
         outputs,
+        image_files: Vec::new(),
         reports,
         env,
         secrets,

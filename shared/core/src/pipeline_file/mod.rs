@@ -10,6 +10,7 @@ mod environment;
 mod expression;
 mod filter;
 mod gates;
+mod images;
 mod jobs;
 mod keys;
 pub mod limits;

@@ -1,6 +1,7 @@
 //! A deploy's target that is started by a rule or a schedule, and what does not go with one.
 
 use super::expression::Scope;
+use super::images::images;
 use super::jobs::Declared;
 use super::reader::{Fields, Reader};
 use super::yaml::{MAX_TEXT_BYTES, Node};
@@ -24,12 +25,15 @@ pub(super) fn scheduled(
     let starter = starter(reader, node, &fields, scope);
     let images = reader
         .required(&fields, "images", "{report: \"${build.image.IMAGE}\"}")
-        .and_then(|node| environment::images(reader, node, declared, scope));
+        .and_then(|node| images(reader, node, declared, scope));
     let file = fields.get("task_definition");
     let file = file.map(|node| environment::definition(reader, node, "task_definition"));
+    let images = images?;
     Some(ScheduledTarget {
         starter: starter?,
-        images: images?,
+        images: images.named,
+        images_from: images.from,
+        containers: Vec::new(),
         base: None,
         task_definition: file.map_or(Some(None), |file| file.map(Some))?,
     })

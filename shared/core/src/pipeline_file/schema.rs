@@ -14,6 +14,7 @@ use super::reader::{Fields, Reader};
 use super::yaml::{Node, Position, Value};
 use super::{Context, PipelineFile, keys, messages};
 use crate::ids::{PipelineName, VariableName};
+use crate::image_file;
 use crate::plan::{Concurrency, JobStage, Plan};
 
 /// The whole file, for a run or, without one, for a check.
@@ -68,7 +69,8 @@ pub(super) fn pipeline_file(
     for environment in environments.iter_mut().filter(|environment| !environment.place.is_own()) {
         environment.place.pipeline = Some(pipeline.clone());
     }
-    let plan = Plan { pipeline, concurrency, build, test, environments };
+    let mut plan = Plan { pipeline, concurrency, build, test, environments };
+    image_file::mark(&mut plan);
     let size = serde_json::to_string(&plan).map_or(usize::MAX, |json| json.len());
     if size > MAX_PLAN_BYTES {
         reader.report_as_whole(messages::plan_too_large(MAX_PLAN_BYTES));

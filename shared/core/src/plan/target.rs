@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{DefinitionFile, EcsTarget, ImageSource, Place};
+use crate::definition_file;
+use crate::ids::JobName;
 use crate::scheduled::{Starter, StarterRef};
 
 /// What a deploy acts on.
@@ -24,6 +26,13 @@ pub struct ScheduledTarget {
     pub starter: Starter,
     /// The image of each container that changes, by the container's name in the task definition.
     pub images: BTreeMap<String, ImageSource>,
+    /// The job of the build stage whose `imagedefinitions.json` names all containers and images instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_from: Option<JobName>,
+    /// Containers that the task was seen to have when the run was planned, where `images_from` will be held
+    /// against them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<String>,
     /// ARN of the revision that everything but the images is taken from; none means the one that is started
     /// now. Only a rollback by hand has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +56,35 @@ impl Target {
         match self {
             Self::Ecs(target) => &target.images,
             Self::EcsScheduledTask(target) => &target.images,
+        }
+    }
+
+    /// The job whose `imagedefinitions.json` names all containers and images instead.
+    pub fn images_from(&self) -> Option<&JobName> {
+        match self {
+            Self::Ecs(target) => target.images_from.as_ref(),
+            Self::EcsScheduledTask(target) => target.images_from.as_ref(),
+        }
+    }
+
+    /// The containers that it has, as far as that is known: those of its file, or what was seen.
+    pub fn containers(&self) -> Vec<String> {
+        let file = self.task_definition().and_then(|file| file.content.as_ref());
+        let seen = match self {
+            Self::Ecs(target) => &target.containers,
+            Self::EcsScheduledTask(target) => &target.containers,
+        };
+        file.map_or_else(|| seen.clone(), definition_file::containers)
+    }
+
+    /// Keeps which containers it was seen to have, where a build will say which of them get an image.
+    pub(crate) fn keep_containers(&mut self, seen: Vec<String>) {
+        if self.images_from().is_none() || self.task_definition().is_some() {
+            return;
+        }
+        match self {
+            Self::Ecs(target) => target.containers = seen,
+            Self::EcsScheduledTask(target) => target.containers = seen,
         }
     }
 
@@ -89,13 +127,15 @@ impl Target {
 
     /// Fixes what is deployed: these images, in a copy of that revision.
     pub(super) fn fix(&mut self, fixed: BTreeMap<String, ImageSource>, revision: String) {
-        let (images, base, file) = match self {
-            Self::Ecs(target) => (&mut target.images, &mut target.base, &mut target.task_definition),
-            Self::EcsScheduledTask(target) => {
-                (&mut target.images, &mut target.base, &mut target.task_definition)
-            }
+        match self {
+            Self::Ecs(target) => (target.images, target.images_from) = (fixed, None),
+            Self::EcsScheduledTask(target) => (target.images, target.images_from) = (fixed, None),
+        }
+        let (base, file) = match self {
+            Self::Ecs(target) => (&mut target.base, &mut target.task_definition),
+            Self::EcsScheduledTask(target) => (&mut target.base, &mut target.task_definition),
         };
-        (*images, *base, *file) = (fixed, Some(revision), None);
+        (*base, *file) = (Some(revision), None);
         if let Self::Ecs(target) = self {
             target.checkpoints.pause_seconds = None;
         }

@@ -31,12 +31,14 @@ use crate::views::{
 };
 use crate::wait::{Subject, Wait};
 
+mod artifacts;
 mod checks;
 mod definitions;
 mod forges;
 mod repositories;
 mod schedules;
 
+pub use artifacts::{ArtifactView, ReadArtifacts, ReadImages, TagView};
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use definitions::ReadDefinitions;
 pub use forges::{

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Cause, Entry, Fact, JobId, JobStage, RollbackOutcome};
+use crate::fact::{Cause, Entry, Fact, JobEnd, JobId, JobStage, RollbackOutcome};
 use crate::ids::{EnvironmentName, PipelineName, RunId, VariableName};
+use crate::image_file::BuiltImages;
 use crate::pipeline_file::{Context, ImageContext};
 use crate::preflight::Finding;
 use crate::source::{Source, Trigger};
@@ -216,9 +217,18 @@ impl Run {
 
     /// The outputs of a build job that has succeeded.
     pub fn build_outputs(&self, job: &crate::ids::JobName) -> Option<&BTreeMap<VariableName, String>> {
+        self.built(job).map(|end| &end.outputs)
+    }
+
+    /// The images that a build job that has succeeded named in files among its artifacts.
+    pub fn build_images(&self, job: &crate::ids::JobName) -> Option<&BuiltImages> {
+        self.built(job).map(|end| &end.images)
+    }
+
+    fn built(&self, job: &crate::ids::JobName) -> Option<&JobEnd> {
         let state =
             self.jobs.iter().find(|state| state.job.stage == JobStage::Build && state.job.name == *job)?;
-        state.end.as_ref().filter(|end| end.failure.is_none()).map(|end| &end.outputs)
+        state.end.as_ref().filter(|end| end.failure.is_none())
     }
 
     /// Whether every job of `stage` has succeeded.

@@ -107,8 +107,15 @@ fn variables(run: &Run) -> BTreeMap<String, String> {
     ]);
     let built = run.jobs.iter().filter(|state| state.job.stage == JobStage::Build);
     for (state, end) in built.filter_map(|state| Some((state, state.end.as_ref()?))) {
+        let word = |name: &str| name.to_uppercase().replace('-', "_");
+        let job = word(state.job.name.as_str());
+        for (container, image) in &end.images.definitions {
+            variables.insert(format!("PUSHWAY_BUILD_{job}_IMAGE_{}", word(container)), image.to_string());
+        }
+        if let Some(image) = &end.images.detail {
+            variables.insert(format!("PUSHWAY_BUILD_{job}_IMAGE"), image.to_string());
+        }
         for (name, value) in &end.outputs {
-            let job = state.job.name.as_str().to_uppercase().replace('-', "_");
             variables.insert(format!("PUSHWAY_BUILD_{job}_{name}"), value.clone());
         }
     }

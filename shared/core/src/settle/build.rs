@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::images::with_images;
 use super::{Settled, answer, load, try_record, wake_dependents};
 use crate::contract::errors;
 use crate::fact::{Fact, JobEnd, JobId};
@@ -9,7 +10,8 @@ use crate::ids::VariableName;
 use crate::messages;
 use crate::plan::JobPlan;
 use crate::ports::{
-    Answer, Callbacks, Clock, Fault, Plans, ReadBuilds, ReadLogs, ReadRuns, Runs, StopBuilds, Waits,
+    Answer, Callbacks, Clock, Fault, Plans, ReadArtifacts, ReadBuilds, ReadImages, ReadLogs, ReadRuns, Runs,
+    StopBuilds, Waits,
 };
 use crate::run::{IllegalTransition, Run};
 use crate::views::{BuildStatus, BuildView};
@@ -21,7 +23,16 @@ const EVIDENCE_LINES: usize = 20;
 /// Looks at the build that `wait` waits for.
 pub async fn settle_build<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
-    P: Runs + Plans + Waits + ReadBuilds + StopBuilds + ReadLogs + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Waits
+        + ReadBuilds
+        + StopBuilds
+        + ReadLogs
+        + ReadArtifacts
+        + ReadImages
+        + Callbacks
+        + Clock,
 {
     if let Work::Check { .. } = &wait.work {
         return super::check::settle_check(ports, wait).await;
@@ -42,22 +53,19 @@ where
     if !is_over && ports.now() < wait.deadline {
         return Ok(Settled::Waiting);
     }
-    let plan = ports.plan(wait.run).await?;
-    let plan = plan.as_ref().and_then(|plan| plan.job(job.stage, &job.name));
-    let plan =
-        plan.ok_or_else(|| Fault::Permanent(format!("the plan of run {} has no job {job}", wait.run)))?;
+    let whole = ports.plan(wait.run).await?;
+    let planned = whole.as_ref().and_then(|whole| Some((whole, whole.job(job.stage, &job.name)?)));
+    let (whole, plan) =
+        planned.ok_or_else(|| Fault::Permanent(format!("the plan of run {} has no job {job}", wait.run)))?;
     let end = match view {
-        Some(view) if is_over => ended(ports, plan, job, *attempt, &view).await?,
+        Some(view) if is_over => {
+            let end = ended(ports, plan, job, *attempt, &view).await?;
+            with_images(ports, (run.id, job, *attempt), whole, plan, end).await?
+        }
         Some(view) => {
             ports.stop_build(build).await?;
             let failure = Some(messages::build_overdue(job));
-            JobEnd {
-                failure,
-                will_retry: false,
-                tests: None,
-                outputs: BTreeMap::new(),
-                ..times_and_log(&view)
-            }
+            JobEnd { failure, ..times_and_log(&view) }
         }
         None => unknown(job, build),
     };
@@ -99,15 +107,7 @@ where
 
 /// The end of a build that `CodeBuild` does not know.
 fn unknown(job: &JobId, build: &str) -> JobEnd {
-    JobEnd {
-        failure: Some(messages::build_unknown(job, build)),
-        will_retry: false,
-        outputs: BTreeMap::new(),
-        tests: None,
-        started_at: None,
-        ended_at: None,
-        log: None,
-    }
+    JobEnd { failure: Some(messages::build_unknown(job, build)), ..JobEnd::default() }
 }
 
 pub(super) async fn ended(
@@ -150,12 +150,9 @@ fn promised_outputs(plan: &JobPlan, view: &BuildView) -> BTreeMap<VariableName, 
 
 fn times_and_log(view: &BuildView) -> JobEnd {
     JobEnd {
-        failure: None,
-        will_retry: false,
-        outputs: BTreeMap::new(),
-        tests: None,
         started_at: view.started_at,
         ended_at: view.ended_at,
         log: view.log.clone(),
+        ..JobEnd::default()
     }
 }

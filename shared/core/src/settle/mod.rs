@@ -21,6 +21,7 @@ mod claim;
 mod decide;
 mod failure;
 mod insights;
+mod images;
 mod lock;
 mod look;
 mod needs;

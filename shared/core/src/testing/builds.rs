@@ -30,6 +30,9 @@ pub fn digest_of(commit: &CommitSha) -> String {
 pub enum BuildScript {
     /// It succeeds and exports these variables; `{digest}` in a value stands for `digest_of` the commit.
     Succeeds(BTreeMap<String, String>),
+    /// It succeeds and leaves these files behind, if it was told to leave any; `{digest}` stands for `digest_of`
+    /// the commit, `{commit}` for the commit.
+    Leaves(BTreeMap<String, String>),
     /// It succeeds with a test report.
     Passes(TestSummary),
     /// Its tests fail.
@@ -84,6 +87,10 @@ impl World {
 }
 
 impl Builds {
+    pub(super) fn started(&self) -> &[Build] {
+        &self.started
+    }
+
     pub(super) fn next_change(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
         self.started.iter().filter_map(|build| build.ends_at).filter(move |at| *at > now)
     }
@@ -132,6 +139,7 @@ impl Build {
                 view.exported = exported.map(|(k, v)| (k.clone(), v.replace("{digest}", &digest))).collect();
                 BuildStatus::Succeeded
             }
+            BuildScript::Leaves(_) => BuildStatus::Succeeded,
             BuildScript::Passes(tests) => {
                 view.tests = Some(tests.clone());
                 BuildStatus::Succeeded

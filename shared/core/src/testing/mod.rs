@@ -14,7 +14,7 @@ use crate::delivery::Carried;
 use crate::environment::{EnvironmentRecord, ServiceClaim};
 use crate::fact::{Entry, LogPointer};
 use crate::forge::PullRequestView;
-use crate::ids::{CommitSha, EnvironmentName, PipelineName, RefName, RepositoryPath, RunId};
+use crate::ids::{CommitSha, Digest, EnvironmentName, PipelineName, RefName, RepositoryPath, RunId};
 use crate::plan::Plan;
 use crate::ports::{Clock, HeadView, Probed, Random, RecordedDelivery};
 use crate::run::Run;
@@ -22,6 +22,7 @@ use crate::source::{Hook, Provider};
 use crate::views::ServiceRef;
 use crate::wait::Wait;
 
+mod artifacts;
 mod branches;
 mod builds;
 mod cloudwatch;
@@ -77,6 +78,7 @@ struct State {
     repositories: branches::Repositories,
     workflow: workflow::Workflow,
     builds: builds::Builds,
+    tags: BTreeMap<String, Digest>,
     ecs: ecs::Ecs,
     tasks: ecs_tasks::Tasks,
     starters: Vec<FakeStarter>,
@@ -130,6 +132,7 @@ impl World {
             repositories: branches::Repositories::default(),
             workflow: workflow::Workflow::default(),
             builds: builds::Builds::default(),
+            tags: BTreeMap::new(),
             ecs: ecs::Ecs::default(),
             tasks: ecs_tasks::Tasks::default(),
             starters: Vec::new(),

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use pushway_core::pipeline_file::{JSON_SCHEMA, limits, parse};
 use serde_json::{Map, Value, json};
 
-use super::GOOD;
+use super::{GOOD, changed};
 
 fn schema() -> Value {
     serde_json::from_str(JSON_SCHEMA).unwrap()
@@ -222,7 +222,11 @@ fn add_unknown_key(value: &mut Value, key: &str, place: &mut usize) -> bool {
 
 #[test]
 fn every_sample_passes_the_schema() {
-    for text in [GOOD, include_str!("../../../../examples/hello-ecs/pushway.yml")] {
+    let from_a_file = changed(
+        "images: { web: \"${build.image.IMAGE}\" }\n",
+        "images: \"${build.image.imagedefinitions.json}\"\n",
+    );
+    for text in [GOOD, &from_a_file, include_str!("../../../../examples/hello-ecs/pushway.yml")] {
         parse("pushway.yml", text).unwrap();
         let value: Value = serde_saphyr::from_str(text).unwrap();
         VALIDATOR.validate(&value).unwrap();
@@ -252,8 +256,7 @@ fn the_schema_has_the_limits_of_the_parser() {
         ("/$defs/job/properties/reports/maxItems", limits::MAX_REPORTS),
         ("/$defs/job/properties/retries/maximum", limits::MAX_RETRIES.into()),
         ("/$defs/environment/properties/validate/maxItems", limits::MAX_CHECKS),
-        ("/$defs/ecs/properties/images/maxProperties", limits::MAX_IMAGES),
-        ("/$defs/ecs_scheduled_task/properties/images/maxProperties", limits::MAX_IMAGES),
+        ("/$defs/images/anyOf/0/maxProperties", limits::MAX_IMAGES),
         ("/$defs/environment/properties/before/maxItems", limits::MAX_BEFORE),
         ("/$defs/ecs_task/properties/command/maxItems", limits::MAX_ARGUMENTS),
         ("/$defs/ecs_task/properties/command/items/maxLength", limits::MAX_ARGUMENT_BYTES),

@@ -5,6 +5,7 @@
 mod attacks;
 mod checkpoints;
 mod expressions;
+mod images;
 mod json_schema;
 mod messages;
 mod places;

@@ -107,7 +107,7 @@ pub(in crate::pipeline_file) fn bad_place(key: &str, found: &str) -> Words {
 
 pub(in crate::pipeline_file) fn which_container() -> Words {
     Words::new(
-        "`ecs_task` does not say which container it is about, and `images` names several",
+        "`ecs_task` does not say which container it is about, and `images` does not name just one",
         "add `container: <name>`: its command is replaced, and its exit code counts",
     )
 }
@@ -183,6 +183,35 @@ pub(in crate::pipeline_file) fn image_not_fixed(found: &str) -> Words {
     Words::new(
         format!("the image {} is not fixed by a digest", quoted(found)),
         "a tag can move between test and deploy: write ${build.<job>.<OUTPUT>}, or repository@sha256:<digest>",
+    )
+}
+
+pub(in crate::pipeline_file) fn images_not_a_map(found: &str) -> Words {
+    Words::new(
+        format!("`images` can't be {}", quoted(found)),
+        "name containers and their images: {web: \"${build.<job>.<OUTPUT>}\"}; or let a file that a job leaves behind \
+         name them: ${build.<job>.imagedefinitions.json} and nothing around it",
+    )
+}
+
+pub(in crate::pipeline_file) fn detail_without_container() -> Words {
+    Words::new(
+        "an imageDetail.json names an image and no container",
+        "name the container: {web: \"${build.<job>.imageDetail.json}\"}",
+    )
+}
+
+pub(in crate::pipeline_file) fn definitions_name_containers(template: &str) -> Words {
+    Words::new(
+        "an imagedefinitions.json names the containers itself",
+        format!("write it in place of the map: `images: \"{}\"`", printable(template, 200)),
+    )
+}
+
+pub(in crate::pipeline_file) fn unknown_image_file(file: &str) -> Words {
+    Words::new(
+        format!("{} is no file that names images", quoted(file)),
+        "the files are imagedefinitions.json, in place of the map, and imageDetail.json, as the image of a container",
     )
 }
 
