@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "names", run: names::run, seeds: names::seeds },
     Target { name: "junit", run: builds::junit, seeds: builds::junit_seeds },
     Target { name: "buildspec", run: builds::buildspec, seeds: builds::buildspec_seeds },
+    Target { name: "image_files", run: builds::image_files, seeds: builds::image_files_seeds },
 ];
 
 /// The target of a name.

@@ -1,6 +1,8 @@
-//! What a build brings along, read by the laptop engine's build worker: buildspecs and `JUnit`
-//! reports.
+//! What a build brings along: buildspecs and `JUnit` reports, read by the laptop engine's build worker, and the files
+//! in which it names its images.
 
+use pushway_core::ids::ImageUri;
+use pushway_core::image_file::{MAX_IMAGES, definitions, detail};
 use pushway_local::codebuild::{check_buildspec, check_report};
 
 use crate::seeds;
@@ -33,4 +35,30 @@ pub(crate) fn buildspec_seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = files.into_iter().map(seeds::file).collect();
     seeds.push(whole.into());
     seeds
+}
+
+/// What is read of a file is an image that its own text names again, whatever else was in it.
+pub(crate) fn image_files(input: &[u8]) {
+    let named = definitions(input).unwrap_or_default();
+    assert!(named.len() <= MAX_IMAGES);
+    for uri in named.into_values().chain(detail(input)) {
+        let text = match &uri {
+            ImageUri::Fixed(image) => image.to_string(),
+            ImageUri::Tagged(image) => image.to_string(),
+        };
+        assert_eq!(text.parse(), Ok(uri), "{text}");
+    }
+}
+
+pub(crate) fn image_files_seeds() -> Vec<Vec<u8>> {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let registry = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/web";
+    [
+        format!(r#"[{{"name": "web", "imageUri": "{registry}:1.0"}}, {{"name": "side", "imageUri": "nginx"}}]"#),
+        format!(r#"[{{"name":"web","imageUri":"{registry}:1@{digest}"}}]"#),
+        format!(r#"{{"ImageSizeInBytes": "4", "ImageURI": "localhost:4566/web@{digest}", "ImageTags": ["latest"]}}"#),
+        "\u{feff}{\"ImageURI\": \"team/web:1_0-x\"}".to_owned(),
+    ]
+    .map(String::into_bytes)
+    .into()
 }

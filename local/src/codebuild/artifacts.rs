@@ -59,9 +59,11 @@ pub(super) async fn publish(
     Ok(Some(format!("arn:aws:s3:::{bucket}/{}", prefix.trim_end_matches('/'))))
 }
 
-/// `path/build-id/name/`, each where set (API reference, "`ProjectArtifacts`").
+/// `path/build-id/name/`, each where set (API reference, "`ProjectArtifacts`"). A name in the buildspec counts only
+/// where `overrideArtifactName` says so (user guide, "Build specification reference", `artifacts/name`).
 fn prefix(order: &Order, build_uuid: &str, set: &FileSet) -> String {
-    let name = match (set.name.as_deref(), text(&order.artifacts, "name")) {
+    let overrides = order.artifacts.get("overrideArtifactName").and_then(Value::as_bool).unwrap_or_default();
+    let name = match (set.name.as_deref().filter(|_| overrides), text(&order.artifacts, "name")) {
         (None, "") => &order.project,
         (Some(name), _) | (None, name) => name,
     };

@@ -1,7 +1,8 @@
 //! The worker as its users meet it: over HTTP, with real git, real shells and real processes.
 //!
-//! Only the emulator is a stand-in, for the five services a build asks.
+//! Only the emulator is a stand-in, for the six services a build asks.
 
+mod artifacts;
 mod attacks;
 mod builds;
 mod limits;
@@ -14,7 +15,12 @@ use std::{
 };
 
 use aws_credential_types::Credentials;
-use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri},
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
@@ -27,6 +33,8 @@ struct Told {
     lines: Mutex<Vec<String>>,
     batches: Mutex<Vec<usize>>,
     others: Mutex<Vec<String>>,
+    /// What was put into buckets: path, and text.
+    objects: Mutex<Vec<(String, String)>>,
 }
 
 struct World {
@@ -180,8 +188,21 @@ fn context(build: &Value, name: &str) -> (String, String) {
     (text("statusCode"), text("message"))
 }
 
-/// The emulator's part: projects, logs, sessions, parameters, secrets.
-async fn emulate(State(told): State<Arc<Told>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+/// The emulator's part: projects, logs, sessions, parameters, secrets, buckets.
+async fn emulate(
+    State(told): State<Arc<Told>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, String) {
+    if method == Method::PUT {
+        // Only the build's own role writes there.
+        assert!(headers.contains_key("x-amz-security-token") && headers.contains_key("x-amz-content-sha256"));
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        told.objects.lock().unwrap().push((uri.path().to_owned(), text));
+        return (StatusCode::OK, String::new());
+    }
     let target =
         headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     if target.is_empty() {
