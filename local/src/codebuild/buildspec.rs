@@ -4,9 +4,12 @@
 //! which file and, for YAML, which line and column. It reads no file of its own and runs nothing; what it
 //! does not know (`batch`, `proxy`, `cache`) is ignored, as `CodeBuild`'s single builds ignore it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 
 use super::{order::is_name, record::PhaseType};
 
@@ -70,12 +73,39 @@ pub(super) struct PhaseSpec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct FileSet {
+    #[serde(deserialize_with = "one_or_many")]
     pub(super) files: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
     pub(super) exclude_paths: Vec<String>,
     pub(super) base_directory: Option<String>,
     pub(super) discard_paths: YesNo,
     pub(super) file_format: Option<String>,
     pub(super) name: Option<String>,
+}
+
+/// A list, or the only item of one: AWS' own tutorials write `files: imagedefinitions.json`.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMany;
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of texts")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_any(OneOrMany)
 }
 
 /// `yes`, `no`, `true`, `false`: YAML 1.1's booleans, which YAML 1.2 reads as text.
@@ -196,6 +226,19 @@ artifacts:
         assert_eq!(spec.unknown_phases, ["prebuild"]);
         assert!(spec.reports["unit"].discard_paths.0);
         assert!(!spec.artifacts.unwrap().discard_paths.0);
+    }
+
+    #[test]
+    fn a_single_file_needs_no_list() {
+        let files = |files: &str| {
+            let text = format!(
+                "version: 0.2\nphases: {{build: {{commands: [ls]}}}}\nartifacts:\n  files: {files}\n"
+            );
+            parse("buildspec.yml", &text).map(|spec| spec.artifacts.unwrap().files)
+        };
+        assert_eq!(files("imagedefinitions.json"), Ok(vec!["imagedefinitions.json".to_owned()]));
+        assert_eq!(files("[a, 'b*']"), Ok(vec!["a".to_owned(), "b*".to_owned()]));
+        assert!(files("{ a: b }").unwrap_err().contains("a list of texts"));
     }
 
     #[test]

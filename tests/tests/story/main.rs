@@ -4,6 +4,7 @@
 //! One test, because it is one installation: the demo brings it up, the rest uses it, the end takes it down.
 //! `cargo xtask test` builds the programs that it uses.
 
+mod artifacts;
 mod deploys;
 mod failures;
 mod kills;
@@ -105,6 +106,7 @@ fn deploy(repository: &Repository) {
     deploys::story(repository, &service);
     failures::story(repository, &service);
     kills::story(repository, &service);
+    artifacts::a_codepipeline_users_buildspec_works_unchanged(repository, &service);
 }
 
 /// The installation that the demo has left running; taken down in the end, whatever happens.

@@ -37,6 +37,7 @@ fn paths(objects: &[(String, String)]) -> Vec<&str> {
 async fn a_file_lies_in_the_bucket_where_codebuild_would_put_it() {
     const ROOT: &str = "/bucket/runs/r1/build-image-1/artifact/imagedefinitions.json";
     for artifacts in [
+        "  files: imagedefinitions.json\n",
         "  files: [imagedefinitions.json]\n",
         "  files: [imagedefinitions.json]\n  name: of-the-buildspec\n",
         "  files: [imagedefinitions.json]\n  base-directory: out\n",
