@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use pushway_core::fact::JobStage;
 use pushway_core::ids::{CommitSha, ImageDigestRef};
 use pushway_core::image_file::{ImageFile, MAX_IMAGE_FILE_BYTES, MAX_IMAGES};
+use pushway_core::ports::Clock as _;
 use pushway_core::run::{Run, Status};
 use pushway_core::testing::{Behaviour, BuildScript, Injected, digest_of};
 use pushway_tests::sim::every_call::{at_every_call, push};
@@ -94,6 +95,30 @@ fn an_imagedetail_file_gives_one_container_its_image_in_place_of_a_placeholder()
     let builds = story.world().builds();
     let unit = builds.iter().find(|build| build.request.job.name.as_str() == "unit").unwrap();
     assert_eq!(unit.request.variables["PUSHWAY_BUILD_IMAGE_IMAGE"], image_of(&commit).to_string());
+}
+
+#[test]
+fn one_build_may_leave_both_files_for_different_environments() {
+    let mut story = Story::new();
+    let files = [
+        (ImageFile::Definitions, BY_TAG.replace("REGISTRY", REGISTRY)),
+        (ImageFile::Detail, json!({ "ImageURI": format!("{REGISTRY}/web@{{digest}}") }).to_string()),
+    ];
+    let files = files.map(|(file, text)| (file.name().to_owned(), text)).into();
+    story.world().script_build(JobStage::Build, "image", None, BuildScript::Leaves(files));
+    let both = format!(
+        "{}{}",
+        pipeline(r#"{ web: "${build.image.imageDetail.json}" }"#),
+        "  - name: production\n    deploy: { ecs: { cluster: demo, service: live, images: \"${build.image.imagedefinitions.json}\" } }\n",
+    );
+    story.world().add_service("demo", "live", &old_image());
+    let commit = commit(&mut story, &both, &[]);
+    let run = story.play_commit(&commit);
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
+    for environment in &run.environments {
+        assert_eq!(environment.rollout.as_ref().unwrap().images["web"], image_of(&commit));
+    }
+    assert_eq!(story.world().done("tag"), 1, "what is named by digest is not asked about");
 }
 
 #[test]
@@ -225,6 +250,19 @@ fn a_registry_that_is_away_costs_time_and_one_that_refuses_is_told() {
             assert!(cause(&run).contains("could not be read"), "{}", cause(&run));
         }
     }
+}
+
+#[test]
+fn f29_a_bucket_that_stays_away_is_not_waited_for_for_ever() {
+    let mut story = Story::new();
+    leaves(&story, ImageFile::Definitions, BY_TAG);
+    story.world().inject_on("artifact", 1_000, Injected::Retryable);
+    let commit = commit(&mut story, &pipeline(&format!("\"{DEFINITIONS}\"")), &[]);
+    let begun = story.world().now();
+    let run = story.play_commit(&commit);
+    assert_eq!((run.status, story.world().builds().len()), (Status::Failed, 1), "{:?}", run.cause);
+    let took = story.world().now().duration_since(begun);
+    assert!(took < SignedDuration::from_hours(1), "{took}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) async fn publish(
     target: &Path,
     role: &Emulator,
 ) -> anyhow::Result<Option<String>> {
-    let is_s3 = text(&order.artifacts, "type") == "S3";
+    let is_s3 = are_wanted(order);
     let found = files::matching(source, set).map_err(anyhow::Error::msg)?;
     if found.files.is_empty() {
         if is_s3 {
@@ -57,6 +57,11 @@ pub(super) async fn publish(
             .with_context(|| format!("upload the artifact {key:?} to {bucket:?}"))?;
     }
     Ok(Some(format!("arn:aws:s3:::{bucket}/{}", prefix.trim_end_matches('/'))))
+}
+
+/// Whether the build must leave artifacts.
+pub(super) fn are_wanted(order: &Order) -> bool {
+    text(&order.artifacts, "type") == "S3"
 }
 
 /// `path/build-id/name/`, each where set (API reference, "`ProjectArtifacts`"). A name in the buildspec counts only

@@ -42,7 +42,11 @@ pub(super) async fn commands_and_uploads(
 
 async fn upload(run: &Run, spec: &Buildspec, shell: &Shell, role: &Emulator) -> Result<(), Context> {
     collect_reports(run, spec, shell).await;
-    let Some(set) = &spec.artifacts else { return Ok(()) };
+    let Some(set) = spec.artifacts.as_ref().filter(|set| !set.files.is_empty()) else {
+        // In the words of CodeBuild's own agent.
+        let missing = || Context::new("CLIENT_ERROR", "no definition for primary artifacts in buildspec");
+        return if artifacts::are_wanted(&run.order) { Err(missing()) } else { Ok(()) };
+    };
     let target = run.worker.config.work_dir.join("artifacts").join(run.uuid());
     let location = artifacts::publish(&run.order, run.uuid(), set, shell.source(), &target, role)
         .await

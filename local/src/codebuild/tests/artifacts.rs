@@ -69,6 +69,9 @@ async fn a_build_that_has_nothing_to_leave_fails_and_one_that_was_told_nothing_l
     assert_eq!((build["buildStatus"].as_str(), objects.len()), (Some("FAILED"), 0));
     let (code, message) = context(&build, "UPLOAD_ARTIFACTS");
     assert!(code == "CLIENT_ERROR" && message.contains("no matching artifact paths"), "{message}");
+    let only_others = "  secondary-artifacts: { other: { files: ['**/*'] } }\n";
+    let (_, build, _) = left(only_others, &json!({})).await;
+    assert!(context(&build, "UPLOAD_ARTIFACTS").1.contains("no definition for primary artifacts"), "{build}");
     let (_, build, objects) =
         left("  files: [imagedefinitions.json]\n", &json!({ "type": "NO_ARTIFACTS" })).await;
     assert_eq!((build["buildStatus"].as_str(), objects.len()), (Some("SUCCEEDED"), 0));

@@ -103,9 +103,12 @@ pub fn foreign_tag(image: &TaggedImage) -> String {
     )
 }
 
-/// A tag or a file that could not be looked up, for good.
-pub fn not_looked_up(what: &str, why: &str) -> String {
-    format!("{what} could not be read: {why}")
+/// A tag or a file that can't be looked up.
+pub fn images_not_looked_up(job: &JobId, what: &str, why: &str) -> Cause {
+    let summary =
+        format!("the build succeeded, but {what}, which says what to deploy, could not be read: {why}");
+    let advice = "push again; if it stays so, see what the roles of build-completed and sweep in template.yaml may read";
+    Cause::new(job, summary, advice)
 }
 
 /// A deploy that asks for images which a job has not named.

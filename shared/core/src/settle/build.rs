@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::images::with_images;
+use super::images::{Left, with_images};
 use super::{Settled, answer, load, try_record, wake_dependents};
 use crate::contract::errors;
 use crate::fact::{Fact, JobEnd, JobId};
@@ -60,7 +60,8 @@ where
     let end = match view {
         Some(view) if is_over => {
             let end = ended(ports, plan, job, *attempt, &view).await?;
-            with_images(ports, (run.id, job, *attempt), whole, plan, end).await?
+            let left = Left { run: run.id, job, attempt: *attempt };
+            with_images(ports, left, whole, plan, end).await?
         }
         Some(view) => {
             ports.stop_build(build).await?;

@@ -1,7 +1,7 @@
 //! The images that a build's files name: read once, right after the build, and pinned to digests.
 //!
 //! Whatever such a file says, the build has an end: what is wrong with it is the build's failure, and only what
-//! may pass (a service that is away) is tried again.
+//! may pass (a service that is away) is tried again, until the state that waits runs out of heartbeats.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,21 @@ use crate::messages;
 use crate::plan::{JobPlan, Plan};
 use crate::ports::{Answer, ArtifactView, Fault, ReadArtifacts, ReadImages, TagView};
 
+/// The build whose files are read.
+pub(super) struct Left<'a> {
+    /// Its run.
+    pub(super) run: RunId,
+    /// Its job.
+    pub(super) job: &'a JobId,
+    /// The attempt, from 1.
+    pub(super) attempt: u32,
+}
+
 /// The end of a build that has succeeded, with the images of the files that the plan asks for; a failure where
 /// they can't be deployed.
 pub(super) async fn with_images<P>(
     ports: &P,
-    (run, job, attempt): (RunId, &JobId, u32),
+    left: Left<'_>,
     plan: &Plan,
     of_job: &JobPlan,
     mut end: JobEnd,
@@ -24,97 +34,104 @@ pub(super) async fn with_images<P>(
 where
     P: ReadArtifacts + ReadImages,
 {
-    if end.failure.is_some() || of_job.image_files.is_empty() {
+    if end.failure.is_some() {
         return Ok(end);
     }
-    let mut images = BuiltImages::default();
     for file in of_job.image_files.iter().copied() {
-        let key = image_file::key(run, job, attempt, file);
-        let read = read(ports, &key, job, file).await?;
-        let named = match read {
-            Ok(bytes) => named(ports, file, &bytes).await?.and_then(|named| fitting(plan, job, named)),
-            Err(cause) => return Ok(failed(end, cause, of_job, attempt)),
+        let mut failure = match content(ports, &left, file).await? {
+            Ok(bytes) => named(ports, &left, file, &bytes, &mut end.images).await?.err(),
+            Err(cause) => Some(cause),
         };
-        match named {
-            Ok(Named::Definitions(named)) => images.definitions = named,
-            Ok(Named::Detail(image)) => images.detail = Some(image),
-            Err(problem) => {
-                let cause = messages::bad_image_file(job, file, &problem);
-                return Ok(failed(end, cause, of_job, attempt));
-            }
+        if failure.is_none() && file == ImageFile::Definitions {
+            let fits = image_file::check(plan, &left.job.name, &end.images.definitions);
+            failure = fits.err().map(|problem| left.bad(file, &problem));
+        }
+        if failure.is_some() {
+            let will_retry = left.attempt <= u32::from(of_job.retries);
+            return Ok(JobEnd { failure, will_retry, images: BuiltImages::default(), ..end });
         }
     }
-    end.images = images;
     Ok(end)
 }
 
-fn failed(end: JobEnd, cause: Cause, plan: &JobPlan, attempt: u32) -> JobEnd {
-    JobEnd { failure: Some(cause), will_retry: attempt <= u32::from(plan.retries), ..end }
-}
-
-/// What a file names, by digest.
-enum Named {
-    Definitions(BTreeMap<String, ImageDigestRef>),
-    Detail(ImageDigestRef),
-}
-
-async fn read<P: ReadArtifacts>(
-    ports: &P,
-    key: &str,
-    job: &JobId,
-    file: ImageFile,
-) -> Answer<Result<Vec<u8>, Cause>> {
-    let bad = |problem: String| Ok(Err(messages::bad_image_file(job, file, &problem)));
-    match ports.artifact(key, MAX_IMAGE_FILE_BYTES).await {
-        Ok(ArtifactView::Content(bytes)) => Ok(Ok(bytes)),
-        Ok(ArtifactView::Absent) => Ok(Err(messages::no_image_file(job, file))),
-        Ok(ArtifactView::TooLarge) => bad(messages::image_file_too_large(MAX_IMAGE_FILE_BYTES)),
-        Err(Fault::Permanent(why)) => bad(messages::not_looked_up(key, &why)),
-        Err(fault) => Err(fault),
+impl Left<'_> {
+    fn bad(&self, file: ImageFile, problem: &str) -> Cause {
+        messages::bad_image_file(self.job, file, problem)
     }
-}
 
-async fn named<P: ReadImages>(ports: &P, file: ImageFile, bytes: &[u8]) -> Answer<Result<Named, String>> {
-    match file {
-        ImageFile::Detail => match image_file::detail(bytes) {
-            Ok(uri) => Ok(pinned(ports, uri).await?.map(Named::Detail)),
-            Err(problem) => Ok(Err(problem)),
-        },
-        ImageFile::Definitions => {
-            let uris = match image_file::definitions(bytes) {
-                Ok(uris) => uris,
-                Err(problem) => return Ok(Err(problem)),
-            };
-            let mut images = BTreeMap::new();
-            for (container, uri) in uris {
-                match pinned(ports, uri).await? {
-                    Ok(image) => images.insert(container, image),
-                    Err(problem) => return Ok(Err(problem)),
-                };
-            }
-            Ok(Ok(Named::Definitions(images)))
+    /// The cause that a fault amounts to, where trying again is of no use.
+    fn given_up(&self, what: &str, fault: Fault) -> Answer<Cause> {
+        match fault {
+            Fault::Permanent(why) => Ok(messages::images_not_looked_up(self.job, what, &why)),
+            fault => Err(fault),
         }
     }
 }
 
+async fn content<P: ReadArtifacts>(
+    ports: &P,
+    left: &Left<'_>,
+    file: ImageFile,
+) -> Answer<Result<Vec<u8>, Cause>> {
+    let key = image_file::key(left.run, left.job, left.attempt, file);
+    Ok(Err(match ports.artifact(&key, MAX_IMAGE_FILE_BYTES).await {
+        Ok(ArtifactView::Content(bytes)) => return Ok(Ok(bytes)),
+        Ok(ArtifactView::Absent) => messages::no_image_file(left.job, file),
+        Ok(ArtifactView::TooLarge) => left.bad(file, &messages::image_file_too_large(MAX_IMAGE_FILE_BYTES)),
+        Err(fault) => left.given_up(&key, fault)?,
+    }))
+}
+
+/// Puts what a file names, by digest, into `images`.
+async fn named<P: ReadImages>(
+    ports: &P,
+    left: &Left<'_>,
+    file: ImageFile,
+    bytes: &[u8],
+    images: &mut BuiltImages,
+) -> Answer<Result<(), Cause>> {
+    let read = match file {
+        ImageFile::Definitions => image_file::definitions(bytes),
+        ImageFile::Detail => image_file::detail(bytes).map(|uri| BTreeMap::from([(String::new(), uri)])),
+    };
+    let uris = match read {
+        Ok(uris) => uris,
+        Err(problem) => return Ok(Err(left.bad(file, &problem))),
+    };
+    for (container, uri) in uris {
+        let image = match pinned(ports, left, file, uri).await? {
+            Ok(image) => image,
+            Err(cause) => return Ok(Err(cause)),
+        };
+        match file {
+            ImageFile::Definitions => {
+                images.definitions.insert(container, image);
+            }
+            ImageFile::Detail => images.detail = Some(image),
+        }
+    }
+    Ok(Ok(()))
+}
+
 /// The image by digest; a tag is looked up now and never again (row A42).
-async fn pinned<P: ReadImages>(ports: &P, uri: ImageUri) -> Answer<Result<ImageDigestRef, String>> {
+async fn pinned<P: ReadImages>(
+    ports: &P,
+    left: &Left<'_>,
+    file: ImageFile,
+    uri: ImageUri,
+) -> Answer<Result<ImageDigestRef, Cause>> {
     let image = match uri {
         ImageUri::Fixed(image) => return Ok(Ok(image)),
         ImageUri::Tagged(image) => image,
     };
-    Ok(match ports.tag(&image).await {
-        Ok(TagView::Digest(digest)) => image.at(&digest).map_err(|error| error.to_string()),
-        Ok(TagView::Absent) => Err(messages::no_such_tag(&image)),
-        Ok(TagView::Foreign) => Err(messages::foreign_tag(&image)),
-        Err(Fault::Permanent(why)) => Err(messages::not_looked_up(&image.to_string(), &why)),
-        Err(fault) => return Err(fault),
-    })
-}
-
-fn fitting(plan: &Plan, job: &JobId, named: Named) -> Result<Named, String> {
-    if let Named::Definitions(images) = &named {
-        image_file::check(plan, &job.name, images)?;
-    }
-    Ok(named)
+    let problem = match ports.tag(&image).await {
+        Ok(TagView::Digest(digest)) => match image.at(&digest) {
+            Ok(image) => return Ok(Ok(image)),
+            Err(error) => error.to_string(),
+        },
+        Ok(TagView::Absent) => messages::no_such_tag(&image),
+        Ok(TagView::Foreign) => messages::foreign_tag(&image),
+        Err(fault) => return left.given_up(&image.to_string(), fault).map(Err),
+    };
+    Ok(Err(left.bad(file, &problem)))
 }
