@@ -8,6 +8,7 @@ use pushway_core::ids::{CommitSha, ImageDigestRef};
 use pushway_core::image_file::{ImageFile, MAX_IMAGE_FILE_BYTES, MAX_IMAGES};
 use pushway_core::ports::Clock as _;
 use pushway_core::run::{Run, Status};
+use pushway_core::scheduled::Starter;
 use pushway_core::testing::{Behaviour, BuildScript, Injected, digest_of};
 use pushway_tests::sim::every_call::{at_every_call, push};
 use pushway_tests::sim::story::{PIPELINE, Story, old_image, parse};
@@ -119,6 +120,30 @@ fn one_build_may_leave_both_files_for_different_environments() {
         assert_eq!(environment.rollout.as_ref().unwrap().images["web"], image_of(&commit));
     }
     assert_eq!(story.world().done("tag"), 1, "what is named by digest is not asked about");
+}
+
+#[test]
+fn a_scheduled_task_takes_its_images_from_a_file_as_well() {
+    let nightly = format!(
+        "{}  - name: nightly\n    deploy: {{ ecs_scheduled_task: {{ rule: nightly, images: \"{DEFINITIONS}\" }} }}\n",
+        PIPELINE.split_once("environments:").unwrap().0.to_owned() + "environments:\n",
+    );
+    for (text, status) in [(BY_TAG, Status::Succeeded), (&BY_TAG.replace("web\",", "wbe\","), Status::Failed)]
+    {
+        let mut story = Story::new();
+        leaves(&story, ImageFile::Definitions, text);
+        let rule = Starter::Rule { bus: Starter::DEFAULT.into(), name: "nightly".into(), target: None };
+        story.world().add_starter(rule, &old_image());
+        let commit = commit(&mut story, &nightly.replace(", outputs: [IMAGE]", ""), &[]);
+        let run = story.play_commit(&commit);
+        assert_eq!(run.status, status, "{:?}", run.cause);
+        if status == Status::Succeeded {
+            assert_eq!(run.environments[0].rollout.as_ref().unwrap().images["web"], image_of(&commit));
+        } else {
+            let words = "\"wbe\", and rule nightly of environment nightly has only web";
+            assert!(cause(&run).contains(words), "{}", cause(&run));
+        }
+    }
 }
 
 #[test]

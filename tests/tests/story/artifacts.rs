@@ -29,18 +29,18 @@ pub(crate) fn a_codepipeline_users_buildspec_works_unchanged(repository: &Reposi
         ("images: { web: \"${build.image.IMAGE}\" }", "images: \"${build.image.imagedefinitions.json}\"");
     repository.edit("pushway.yml", exported, named);
     std::fs::write(path, BUILDSPEC).expect("write");
-    let run = ended(&begin(repository, "4.0.0"));
+    let run = ended(&begin(repository, "2.1.0"));
     assert_eq!(run["status"], "succeeded", "{run:#}");
-    service.serves("4.0.0");
+    service.serves("2.1.0");
     let image = text(&run["environments"][0]["rollout"]["images"]["web"]);
     assert!(image.ends_with(&service.digest()), "what was tagged is not what serves: {image}");
 
     // A container that the service does not have: found out when the build ends, before anything is tested.
     std::fs::write(path, BUILDSPEC.replace("\"name\":\"web\"", "\"name\":\"wbe\"")).expect("write");
-    let run = ended(&begin(repository, "4.0.1"));
+    let run = ended(&begin(repository, "2.1.1"));
     assert_eq!(run["status"], "failed", "{run:#}");
     contains(&run["cause"]["summary"], "it names the container \"wbe\"");
-    service.serves("4.0.0");
+    service.serves("2.1.0");
 
     for (file, text) in files.iter().zip(before) {
         std::fs::write(file, text).expect("write");

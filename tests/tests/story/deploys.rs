@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::artifacts::a_codepipeline_users_buildspec_works_unchanged;
 use crate::service::{PIPELINE, Service};
 use crate::{Repository, begin, contains, ended, id, output, pushway, text, until};
 
@@ -11,6 +12,7 @@ pub(crate) fn story(repository: &Repository, service: &Service) {
     people_go_back_and_freezes_hold_back_what_is_new(repository, service, &approved);
     who_deploys_by_hand_in_between_is_noticed(repository, service);
     two_pipelines_take_turns_at_one_service(repository, service);
+    a_codepipeline_users_buildspec_works_unchanged(repository, service);
 }
 
 fn approval_of_a_push_is_void_once_a_newer_one_asks(repository: &Repository, service: &Service) -> String {

@@ -106,7 +106,6 @@ fn deploy(repository: &Repository) {
     deploys::story(repository, &service);
     failures::story(repository, &service);
     kills::story(repository, &service);
-    artifacts::a_codepipeline_users_buildspec_works_unchanged(repository, &service);
 }
 
 /// The installation that the demo has left running; taken down in the end, whatever happens.
