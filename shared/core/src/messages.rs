@@ -3,9 +3,9 @@
 //! Each says what failed, with which input, and ends with what to do next. Facts go in as values; nothing
 //! here decides.
 
+mod approvals;
 mod artifacts;
 pub mod checkpoints;
-mod approvals;
 mod definitions;
 mod insights;
 mod preflight;
