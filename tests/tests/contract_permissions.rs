@@ -194,9 +194,12 @@ const TARGET_PORTS: &[&str] = &[
     "CreateServices",
     "MoveSchedules",
     "MoveServices",
+    "ReadAlarms",
     "ReadDefinitions",
+    "ReadMetrics",
     "ReadSchedules",
     "ReadServices",
+    "ReadTargetHealth",
     "ReadTargets",
     "ReadTasks",
     "RunTasks",
@@ -362,6 +365,24 @@ fn every_port_is_listed() {
         .filter_map(|line| line.strip_prefix("pub trait ")?.split_once(':').map(|(name, _)| name))
         .collect();
     assert_eq!(declared, PORTS.iter().map(|(name, _)| *name).collect());
+}
+
+#[test]
+fn every_port_that_is_told_a_place_acts_there() {
+    let source = sources("shared/core/src/ports");
+    let places = ["Place", "ServiceRef", "StarterRef", "TaskRef", "TaskRequest"];
+    let told: BTreeSet<&str> = source
+        .split("\npub trait ")
+        .skip(1)
+        .filter_map(|port| {
+            let (name, rest) = port.split_once(':')?;
+            let (verbs, _) = rest.split_once("\n}")?;
+            places.iter().any(|place| verbs.contains(&format!(": &{place}"))).then_some(name)
+        })
+        // Claims of services lie in the installation's own table.
+        .filter(|name| *name != "Environments")
+        .collect();
+    assert_eq!(told, TARGET_PORTS.iter().copied().collect());
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use pushway_tests::repository::sources;
 
-/// Deliveries and their order (F1 to F12), forges' limits and bursts (F42, F43), and attacks from outside
-/// (A1 to A24).
+/// Deliveries and their order (F1 to F12), what fails and dies between (F13 to F21), deploys (F26 to F37), forges'
+/// limits and bursts (F42, F43), and attacks from outside (A1 to A24).
 fn rows() -> impl Iterator<Item = String> {
-    let faults = (1..=12).chain(42..=43).map(|row| format!("f{row}"));
+    let faults = (1..=21).chain(26..=37).chain(42..=43).map(|row| format!("f{row}"));
     faults.chain((1..=24).map(|row| format!("a{row}")))
 }
 

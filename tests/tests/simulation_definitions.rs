@@ -120,7 +120,7 @@ fn definitions_that_are_too_large_together_are_rejected() {
 }
 
 #[test]
-fn f28_a_crash_at_any_call_of_a_deploy_from_a_file_ends_with_one_rollout() {
+fn f14_f28_a_crash_at_any_call_of_a_deploy_from_a_file_ends_with_one_rollout() {
     let calls = {
         let mut story = Story::new();
         play(&mut story, &definition(|_| ()), Behaviour::Healthy);

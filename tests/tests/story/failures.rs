@@ -104,7 +104,7 @@ fn what_falls_sick_while_it_is_watched_goes_back(repository: &Repository, servic
     assert_eq!(environment["deploy"]["failure"], Value::Null, "it was healthy first: {run:#}");
     assert_eq!(environment["checks"][1]["passed"], true, "{run:#}");
     contains(&environment["watch"], "exit code 70");
-    contains(&run["cause"]["summary"], "was healthy, and turned sick");
+    contains(&run["cause"]["summary"], ", and turned sick ");
     service.serves(&good);
     repository.edit("src/main.rs", dies, lives);
     repository.edit("pushway.yml", with, without);

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use pushway_core::ids::DeliveryId;
 use pushway_core::keys::{self, FILES};
 use pushway_core::ports::{
-    Answer, Deliveries, DeliveryOutcome, Fault, NewRun, ReadDeliveries, Recorded, RecordedDelivery,
+    Answer, Clock as _, Deliveries, DeliveryOutcome, Fault, NewRun, ReadDeliveries, Recorded,
+    RecordedDelivery,
 };
 use pushway_core::source::{Hook, Provider};
 
@@ -20,6 +21,8 @@ use crate::errors::fault;
 /// How long the table keeps a delivery: twice as long as a forge could plausibly repeat it, and longer than
 /// the 90 days for which Step Functions remembers an execution's name.
 const KEPT: SignedDuration = SignedDuration::from_hours(180 * 24);
+/// What has expired is as good as gone: the table deletes it some days later.
+const IS_NEW_OR_EXPIRED: &str = "attribute_not_exists(pk) OR expires_at < :now";
 
 impl Deliveries for Aws {
     async fn record_run(&self, new: &NewRun) -> Answer<Recorded> {
@@ -28,12 +31,12 @@ impl Deliveries for Aws {
         let known = RecordedDelivery { outcome: DeliveryOutcome::Run(run.id), at: run.received_at };
         let delivery = keys::delivery(source.provider, &source.hook, &source.delivery);
         let push = keys::push(content_key);
-        let mut items = vec![
-            expiring(delivery.clone(), &known)?,
-            expiring(push.clone(), &known)?,
-            runs::snapshot(run)?,
-            runs::fact(run.id, entry)?,
-        ];
+        let once = [expiring(delivery.clone(), &known)?, expiring(push.clone(), &known)?];
+        let once = once.map(|item| {
+            let now = number(known.at.as_second());
+            self.put(item, IS_NEW_OR_EXPIRED).expression_attribute_values(":now", now)
+        });
+        let mut items = vec![runs::snapshot(run)?, runs::fact(run.id, entry)?];
         if !files.is_empty() || !history.is_empty() {
             let mut carried = item(keys::run_part(run.id, FILES), files)?;
             carried.insert(HISTORY.into(), text(json(history)?));
@@ -41,12 +44,12 @@ impl Deliveries for Aws {
         }
         let token = transaction_token(&["record_run", &run.id.to_string()]);
         let puts = items.into_iter().map(|item| self.put(item, IS_NEW));
-        if self.transact(token, puts).await?.is_ok() {
+        if self.transact(token, once.into_iter().chain(puts)).await?.is_ok() {
             return Ok(Recorded::New);
         }
-        let stored = match self.thing(delivery).await? {
+        let stored = match self.known(delivery, known.at).await? {
             Some(stored) => Some(stored),
-            None => self.thing::<RecordedDelivery>(push).await?,
+            None => self.known(push, known.at).await?,
         };
         match stored {
             // The answer to our own write was lost.
@@ -71,7 +74,8 @@ impl Deliveries for Aws {
             .put_item()
             .table_name(&self.settings.table)
             .set_item(Some(item.clone()))
-            .condition_expression(IS_NEW)
+            .condition_expression(IS_NEW_OR_EXPIRED)
+            .expression_attribute_values(":now", number(now.as_second()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -86,7 +90,15 @@ impl Deliveries for Aws {
 
 impl ReadDeliveries for Aws {
     async fn delivery(&self, hook: &Hook, delivery: &DeliveryId) -> Answer<Option<RecordedDelivery>> {
-        self.thing(keys::delivery(hook.provider, &hook.id, delivery)).await
+        self.known(keys::delivery(hook.provider, &hook.id, delivery), self.now()).await
+    }
+}
+
+impl Aws {
+    /// The record under a key, unless it has expired.
+    async fn known(&self, key: keys::Key, now: Timestamp) -> Answer<Option<RecordedDelivery>> {
+        let known: Option<RecordedDelivery> = self.thing(key).await?;
+        Ok(known.filter(|known| known.at + KEPT > now))
     }
 }
 
