@@ -8,6 +8,7 @@ mod artifacts;
 mod deploys;
 mod failures;
 mod kills;
+mod scheduled;
 mod service;
 
 use std::io::Write as _;
@@ -106,6 +107,7 @@ fn deploy(repository: &Repository) {
     deploys::story(repository, &service);
     failures::story(repository, &service);
     kills::story(repository, &service);
+    scheduled::a_push_brings_a_rules_and_a_schedules_task_its_image(repository, &service);
 }
 
 /// The installation that the demo has left running; taken down in the end, whatever happens.

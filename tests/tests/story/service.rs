@@ -110,6 +110,63 @@ impl Service {
         (task, service)
     }
 
+    /// Has a rule and a schedule, both called `nightly`, start what the service runs; gives their targets.
+    pub(crate) fn schedule_tasks(&self) -> [Value; 2] {
+        let service = self.described();
+        let network = service["networkConfiguration"]["awsvpcConfiguration"].clone();
+        let subnets = network["subnets"].clone();
+        let role = "arn:aws:iam::000000000000:role/nightly-EventsRole";
+        let target = json!({
+            "Arn": service["clusterArn"],
+            "RoleArn": role,
+            "Input": "{\"containerOverrides\":[]}",
+            "EcsParameters": {
+                "TaskDefinitionArn": self.primary(),
+                "TaskCount": 1,
+                "LaunchType": "FARGATE",
+                "NetworkConfiguration": { "awsvpcConfiguration": { "Subnets": subnets } },
+            },
+        });
+        let mut of_rule = target.clone();
+        of_rule["Id"] = "job".into();
+        self.events("PutRule", json!({ "Name": "nightly", "ScheduleExpression": "rate(1 day)" }));
+        self.events("PutTargets", json!({ "Rule": "nightly", "Targets": [of_rule] }));
+        let schedule = json!({
+            "ScheduleExpression": "rate(1 day)",
+            "FlexibleTimeWindow": { "Mode": "OFF" },
+            "Target": target,
+        });
+        self.scheduler(http::Method::POST, schedule.to_string());
+        self.scheduled_tasks()
+    }
+
+    /// The targets of the rule and the schedule.
+    pub(crate) fn scheduled_tasks(&self) -> [Value; 2] {
+        let rule = self.events("ListTargetsByRule", json!({ "Rule": "nightly" }))["Targets"][0].clone();
+        [rule, self.scheduler(http::Method::GET, String::new())["Target"].clone()]
+    }
+
+    fn events(&self, operation: &str, body: Value) -> Value {
+        let target = format!("AWSEvents.{operation}");
+        let call = self.emulator.json("events", &target, body);
+        block_on(call).unwrap_or_else(|error| panic!("{operation}: {error:#}"))
+    }
+
+    fn scheduler(&self, method: http::Method, body: String) -> Value {
+        let headers = [("content-type".to_owned(), "application/json".to_owned())];
+        let call = self.emulator.rest("scheduler", method, "/schedules/nightly", body.into_bytes(), &headers);
+        let answer = block_on(call).unwrap_or_else(|error| panic!("scheduler: {error:#}"));
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    /// The image of a revision's container `web`.
+    pub(crate) fn image(&self, revision: &str) -> String {
+        let known = self.ecs("DescribeTaskDefinition", json!({ "taskDefinition": revision }));
+        let containers = known["taskDefinition"]["containerDefinitions"].as_array().expect("containers");
+        let web = containers.iter().find(|container| container["name"] == "web").expect("web");
+        text(&web["image"]).to_owned()
+    }
+
     pub(crate) fn delete(&self, service: &str) {
         self.ecs("DeleteService", json!({ "cluster": PIPELINE, "service": service, "force": true }));
     }
