@@ -2,9 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -12,6 +9,8 @@ use minicbor::data::{Tag, Type};
 use minicbor::{Decoder, Encoder};
 use pushway_aws::{Aws, Settings};
 use serde_json::{Value, json};
+
+use crate::serve;
 
 /// What is asked, in order, and what is answered: a body (XML as a text), or a status and an error's code.
 pub(crate) type Script = Vec<(&'static str, Value, Result<Value, (u16, &'static str)>)>;
@@ -30,17 +29,7 @@ impl Fake {
             let asked = Arc::clone(&asked);
             async move { reply(&mut asked.lock().expect("it is there"), &uri, &headers, &body) }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let app = axum::Router::new().fallback(answer);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let key = Credentials::new("k", "s", None, None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(format!("http://{address}"))
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(key))
-            .build();
+        let config = serve(axum::Router::new().fallback(answer)).await;
         Self { aws: Aws::with_config(&config, Settings::for_table("unused")), left }
     }
 

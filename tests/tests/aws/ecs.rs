@@ -3,9 +3,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use pushway_aws::{Aws, Settings};
@@ -17,6 +14,8 @@ use pushway_core::service_deployment::{ServiceDeploymentStatus, ServiceDeploymen
 use pushway_core::strategy::{DeploymentSettings, Movement};
 use pushway_core::views::ServiceRef;
 use serde_json::{Value, json};
+
+use crate::serve;
 
 const DEPLOYMENT: &str = "arn:aws:ecs:eu-central-1:1:service-deployment/demo/web/NCWGC2ZR-taawPAYrIaU5";
 const OURS: &str = "arn:aws:ecs:eu-central-1:1:task-definition/web:8";
@@ -41,18 +40,7 @@ impl FakeEcs {
             let asked = Arc::clone(&asked);
             async move { reply(&mut asked.lock().expect("it is there"), &headers, &body) }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("it is there");
-        let address = listener.local_addr().expect("it is there");
-        let app = axum::Router::new().fallback(answer);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(format!("http://{address}"))
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "k", "s", None, None, "test",
-            )))
-            .build();
+        let config = serve(axum::Router::new().fallback(answer)).await;
         Self { aws: Aws::with_config(&config, settings), left }
     }
 

@@ -4,9 +4,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use pushway_aws::{Aws, Settings};
@@ -18,6 +15,8 @@ use pushway_core::ports::{
 use pushway_core::scheduled::{Starter, StarterRef};
 use pushway_core::views::{ServiceRef, TaskRequest};
 use serde_json::{Value, json};
+
+use crate::serve;
 
 const OLD: &str = "arn:aws:ecs:eu-central-1:1:task-definition/report:7";
 const NEW: &str = "arn:aws:ecs:eu-central-1:1:task-definition/report:8";
@@ -39,17 +38,7 @@ impl FakeAws {
             let asked = Arc::clone(&asked);
             async move { reply(&mut asked.lock().expect("it is there"), &method, &uri, &headers, &body) }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("it is there");
-        let address = listener.local_addr().expect("it is there");
-        let app = axum::Router::new().fallback(answer);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let credentials = Credentials::new("k", "s", None, None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(format!("http://{address}"))
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
+        let config = serve(axum::Router::new().fallback(answer)).await;
         Self { aws: Aws::with_config(&config, Settings::for_table("unused")), left }
     }
 

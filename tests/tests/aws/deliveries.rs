@@ -3,9 +3,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +11,8 @@ use pushway_core::ports::{Deliveries as _, DeliveryOutcome, ReadDeliveries as _,
 use pushway_core::source::Provider;
 use pushway_tests::sim::story::hook;
 use serde_json::{Value, json};
+
+use crate::serve;
 
 /// Longer than a delivery counts.
 const LONG: SignedDuration = SignedDuration::from_hours(181 * 24);
@@ -51,17 +50,7 @@ async fn aws() -> Aws {
             reply(operation.unwrap_or_default(), &asked, &mut item)
         }
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let app = axum::Router::new().fallback(answer);
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let credentials = Credentials::new("k", "s", None, None, "test");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(format!("http://{address}"))
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build();
+    let config = serve(axum::Router::new().fallback(answer)).await;
     Aws::with_config(&config, Settings::for_table("table"))
 }
 
