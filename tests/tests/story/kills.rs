@@ -44,7 +44,7 @@ pub(crate) fn story(repository: &Repository, service: &Service) {
     assert_eq!(service.tasks_of(&after), service.desired(), "one rollout");
 }
 
-/// Kills each function twice while it works.
+/// Kills each function while it works, twice if it works that often.
 struct Killer {
     over: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<BTreeMap<&'static str, usize>>,
