@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -23,7 +24,7 @@ pub const MAX_CHANGES: usize = 30;
 const MAX_BYTES: usize = 16 * 1024;
 
 /// What people are asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRequest {
     /// What consent is bound to: a hash of the environment and the images.
     pub digest: String,
@@ -76,7 +77,7 @@ impl ApprovalRequest {
 }
 
 /// What an approval would replace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Serving {
     /// The run that brought it.
     pub run: RunId,
@@ -89,7 +90,7 @@ pub struct Serving {
 }
 
 /// A push in a few words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PushLine {
     /// Its run.
     pub run: RunId,
@@ -102,7 +103,7 @@ pub struct PushLine {
 }
 
 /// An approval's place in an environment of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalState {
     /// What was asked.
     pub request: ApprovalRequest,
@@ -113,7 +114,7 @@ pub struct ApprovalState {
 }
 
 /// One person's consent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Consent {
     /// The caller's ARN.
     pub by: String,
@@ -123,7 +124,7 @@ pub struct Consent {
 }
 
 /// Why a deploy will not be consented to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// The caller's ARN; `None` where the time was over.
     pub by: Option<String>,

@@ -3,6 +3,7 @@
 //! Pure, and bounded: whoever can push chooses messages and names, and a run's record keeps them. What a
 //! forge lists is put in here; how one is asked lies in `pushway-forges` and `pushway-aws`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Carried;
@@ -17,7 +18,7 @@ const MAX_MESSAGE: usize = 120;
 const MAX_AUTHOR: usize = 60;
 
 /// A commit in a few words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommitLine {
     /// Its id.
     pub commit: CommitSha,
@@ -57,7 +58,7 @@ impl CommitList {
 }
 
 /// How a commit lies to the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
     /// It is the same.
@@ -71,7 +72,7 @@ pub enum Way {
 }
 
 /// What lies between the commit that serves and the one that would come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommitRange {
     /// How the one that would come lies to the one that serves.
     pub way: Way,

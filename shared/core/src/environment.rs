@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::OutOfBand;
@@ -15,7 +16,7 @@ use crate::source::{Provider, Source, Trigger};
 use crate::views::ServiceRef;
 
 /// What is known of an environment across runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvironmentRecord {
     /// Its pipeline.
     pub pipeline: PipelineName,
@@ -50,7 +51,7 @@ pub struct EnvironmentRecord {
 }
 
 /// A push's run and its place among the pushes of its ref.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Newest {
     /// Its run.
     pub run: RunId,
@@ -62,7 +63,7 @@ pub struct Newest {
 }
 
 /// A run that waits for consent or a better time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asking {
     /// The ref that was pushed.
     pub git_ref: RefName,
@@ -72,7 +73,7 @@ pub struct Asking {
 }
 
 /// A deploy that failed and was not undone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Left {
     /// Its run.
     pub run: RunId,
@@ -81,7 +82,7 @@ pub struct Left {
 }
 
 /// That an environment takes no deploys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Freeze {
     /// Who froze it: the caller's ARN.
     pub by: String,
@@ -113,7 +114,7 @@ const KEPT: usize = 20;
 
 /// Which environment's lock stands for a service: pipelines have environments of their own, yet may deploy to one
 /// service. It counts as long as that lock is held by that run, so nobody has to give it back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceClaim {
     /// The service.
     pub service: ServiceRef,
@@ -131,7 +132,7 @@ pub struct ServiceClaim {
 const REMEMBERED_REFS: usize = 200;
 
 /// Who holds an environment's lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// The run.
     pub run: RunId,
@@ -142,7 +143,7 @@ pub struct Holder {
 }
 
 /// A version that was deployed and passed its checks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deployed {
     /// The run that brought it.
     pub run: RunId,

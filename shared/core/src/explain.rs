@@ -1,5 +1,6 @@
 //! Why a run started, waits, was ignored or gave way: one sentence from its record.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PipelineName, RunId};
@@ -7,7 +8,7 @@ use crate::run::{Run, Status};
 use crate::source::Trigger;
 
 /// What became of a delivery, as a person who asks is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The run, if there is one.
     pub run: Option<RunId>,

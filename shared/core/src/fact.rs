@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{ApprovalRequest, Consent, Refusal};
@@ -24,7 +25,7 @@ use crate::views::ServiceRef;
 pub use crate::plan::JobStage;
 
 /// One fact with its place in the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Place in the journal, from 0; equal to the run's version before this fact.
     pub seq: u64,
@@ -35,7 +36,7 @@ pub struct Entry {
 }
 
 /// What can happen to a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fact", rename_all = "snake_case")]
 pub enum Fact {
     /// A delivery was verified and recorded.
@@ -341,7 +342,7 @@ impl std::str::FromStr for JobStage {
 }
 
 /// A job, unique in its run.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct JobId {
     /// The stage it belongs to.
     pub stage: JobStage,
@@ -356,7 +357,7 @@ impl std::fmt::Display for JobId {
 }
 
 /// How a build ended, as read back from `CodeBuild`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobEnd {
     /// `None`: it succeeded and delivered every output it promised.
     pub failure: Option<Cause>,
@@ -381,7 +382,7 @@ pub struct JobEnd {
 }
 
 /// Counts of test cases, and the first failing ones by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestSummary {
     /// Cases that passed.
     pub passed: u32,
@@ -394,7 +395,7 @@ pub struct TestSummary {
 }
 
 /// A log stream of `CloudWatch` Logs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogPointer {
     /// Log group name.
     pub group: String,
@@ -403,7 +404,7 @@ pub struct LogPointer {
 }
 
 /// What a deploy does to a service, and what it can go back to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {
     /// The cluster, by name or ARN as the plan has it.
     pub cluster: String,
@@ -432,7 +433,7 @@ pub struct Rollout {
 }
 
 /// A scheduled task as a deploy found it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scheduled {
     /// What starts it.
     pub starter: Starter,
@@ -467,7 +468,7 @@ impl Rollout {
 }
 
 /// A change of a service that did not come from Pushway.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutOfBand {
     /// ARN of the task definition revision that was found.
     pub found: String,
@@ -478,14 +479,14 @@ pub struct OutOfBand {
 }
 
 /// The last good state of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Baseline {
     /// ARN of its task definition revision.
     pub task_definition: String,
 }
 
 /// How a task ended that ran before the service moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskEnd {
     /// `None`: its container exited with 0. Otherwise what happened, in one sentence.
     pub failure: Option<String>,
@@ -518,7 +519,7 @@ impl TaskEnd {
 }
 
 /// Why a deploy did not succeed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeployFailure {
     /// The kind, for programs.
     pub kind: DeployFailureKind,
@@ -530,7 +531,7 @@ pub struct DeployFailure {
 }
 
 /// Kinds of failed deploys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeployFailureKind {
     /// It could not begin: no such service, no digest, no permission. The service was not touched.
@@ -558,7 +559,7 @@ pub enum DeployFailureKind {
 }
 
 /// One check after a deploy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// What was checked, as a person would say it.
     pub check: String,
@@ -576,7 +577,7 @@ pub struct CheckResult {
 }
 
 /// Who brings the old version back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RollbackOwner {
     /// Pushway moved the service back.
@@ -590,7 +591,7 @@ pub enum RollbackOwner {
 }
 
 /// What a rollback came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum RollbackOutcome {
     /// The baseline serves again.
@@ -615,7 +616,7 @@ pub enum RollbackOutcome {
 }
 
 /// Why something failed, for the person who reads it at night: what, why, what was seen, what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// Where: `build/image`, `test/unit`, `environment production`, `plan`.
     pub stage: String,

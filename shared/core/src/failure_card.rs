@@ -5,6 +5,7 @@
 //! is `messages::deploys`' to say.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::bounded;
@@ -24,7 +25,7 @@ const MAX_LOG: usize = 15;
 const MAX_TEXT: usize = 400;
 
 /// What was seen of a failed deploy.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FailureCard {
     /// The revision's stopped tasks, latest first.
@@ -45,7 +46,7 @@ pub struct FailureCard {
 }
 
 /// A task that stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoppedTask {
     /// The last part of its ARN.
     pub task: String,
@@ -56,7 +57,7 @@ pub struct StoppedTask {
 }
 
 /// A container of a stopped task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoppedContainer {
     /// Its name.
     pub name: String,

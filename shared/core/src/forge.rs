@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Carried;
@@ -29,7 +30,7 @@ pub enum Branches {
 }
 
 /// The state of one check of a commit, as forges show it beside the commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
     /// It has not begun or goes on.
@@ -43,7 +44,7 @@ pub enum CheckState {
 }
 
 /// A commit status: what a forge shows beside a commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommitStatus {
     /// What tells it from the commit's other statuses: `pushway/web/build`.
     pub context: String,
@@ -71,7 +72,7 @@ pub struct PullRequestView {
 }
 
 /// A repository as its forge tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RepositoryView {
     /// Its id there.
     pub id: RepositoryId,
@@ -84,7 +85,7 @@ pub struct RepositoryView {
 }
 
 /// How a webhook is doing, in its forge's view.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum HookHealth {
     /// It is on, and the last delivery, if there was one, went well.

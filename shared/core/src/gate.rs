@@ -6,10 +6,11 @@
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many people must consent, and for how long they are waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRule {
     /// How many different people, at least 1.
     pub required: u16,
@@ -18,7 +19,7 @@ pub struct ApprovalRule {
 }
 
 /// A time of the week in which deploys may begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// On these days, Monday is 1.
     pub days: Vec<i8>,

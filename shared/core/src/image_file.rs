@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::definition_file;
@@ -24,7 +25,7 @@ pub const MAX_IMAGES: usize = 10;
 pub const ARTIFACT: &str = "artifact";
 
 /// A file that says which images a build has made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ImageFile {
     /// Images by the names of containers.
     #[serde(rename = "imagedefinitions.json")]
@@ -54,7 +55,7 @@ impl fmt::Display for ImageFile {
 }
 
 /// The images that a build's files named, by digest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuiltImages {
     /// Those of `imagedefinitions.json`, by container.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

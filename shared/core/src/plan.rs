@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -37,7 +38,7 @@ pub use target::{ScheduledTarget, Target};
 pub use watch::{InsightsPlan, WatchPlan};
 
 /// Everything a run does, in order: the build jobs, the test jobs, then one environment after another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The pipeline that the run belongs to.
     pub pipeline: PipelineName,
@@ -56,7 +57,7 @@ pub struct Plan {
 }
 
 /// How the runs of one pipeline on one ref get along until they deploy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
     /// They run side by side.
@@ -69,7 +70,7 @@ pub enum Concurrency {
 }
 
 /// The stages that consist of jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStage {
     /// Makes the artifacts.
@@ -81,7 +82,7 @@ pub enum JobStage {
 }
 
 /// One job: one `CodeBuild` build.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobPlan {
     /// Unique in its stage.
     pub name: JobName,
@@ -123,7 +124,7 @@ pub struct JobPlan {
 
 /// The size of a build machine, in the steps of AWS (`CodeBuild` User Guide, "Build environment compute modes
 /// and types").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compute {
     /// 2 vCPU on arm64 and x86-64.
@@ -138,7 +139,7 @@ pub enum Compute {
 }
 
 /// A processor architecture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Arch {
     /// Graviton.
     #[serde(rename = "arm64")]
@@ -149,7 +150,7 @@ pub enum Arch {
 }
 
 /// Where a secret lies, written `secretsmanager:<name>`, `secretsmanager:<name>:<json key>` or `ssm:<name>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum SecretRef {
     /// A secret of AWS Secrets Manager, or one key of a secret that holds a JSON object.
@@ -167,7 +168,7 @@ pub enum SecretRef {
 }
 
 /// One environment of the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvironmentPlan {
     /// Unique in the pipeline.
     pub name: EnvironmentName,
@@ -200,7 +201,7 @@ pub struct EnvironmentPlan {
 }
 
 /// Work that runs once, to its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OneOff {
     /// A task of Amazon ECS, in the network of the service.
@@ -208,7 +209,7 @@ pub enum OneOff {
 }
 
 /// A task that is started once and must end with code 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EcsTask {
     /// The container whose exit code counts, and whose command is replaced.
     pub container: String,
@@ -223,7 +224,7 @@ pub struct EcsTask {
 }
 
 /// Where in AWS something lies: in the installation's own account and region, unless it says otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// ARN of the role to assume first; it belongs to the account that is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,7 +241,7 @@ pub struct Place {
 }
 
 /// What follows a failure in an environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// Return to the last good artifact.
@@ -251,7 +252,7 @@ pub enum OnFailure {
 }
 
 /// An ECS service and what it is to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EcsTarget {
     /// The cluster's name.
     pub cluster: String,
@@ -290,7 +291,7 @@ pub struct EcsTarget {
 }
 
 /// A definition that lies in the repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DefinitionFile {
     /// Where it lies.
     pub path: RepositoryPath,
@@ -300,7 +301,7 @@ pub struct DefinitionFile {
 }
 
 /// Where an image comes from; either way it is an image by digest when it is deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageSource {
     /// The value that a job of the build stage exported.

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use globset::GlobBuilder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::definition_file;
@@ -27,7 +28,7 @@ pub const MAX_FINDINGS: usize = 30;
 const SLOW_SECONDS: u32 = 60;
 
 /// How grave a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// The deploy can never work.
@@ -49,7 +50,7 @@ impl fmt::Display for Level {
 }
 
 /// Something that people should know before a deploy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// How grave it is.
     pub level: Level,

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::Rollout;
@@ -16,7 +17,7 @@ use crate::plan::Place;
 use crate::views::ServiceRef;
 
 /// What starts a task, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Starter {
     /// A rule of EventBridge.
@@ -65,7 +66,7 @@ impl fmt::Display for Starter {
 }
 
 /// What starts a task, and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct StarterRef {
     /// Account and region.
     #[serde(default, skip_serializing_if = "Place::is_own")]

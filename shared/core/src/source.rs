@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::bounded;
@@ -16,7 +17,7 @@ use crate::pipeline_file::Occasion;
 use crate::plan::SecretRef;
 
 /// A kind of place that pushes come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// GitHub, the public one or an Enterprise Server.
@@ -69,7 +70,7 @@ impl std::str::FromStr for Provider {
 }
 
 /// What ties deliveries to a repository. Written by an administrator, never by a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hook {
     /// The id in the webhook's path.
     pub id: HookId,
@@ -107,7 +108,7 @@ pub struct Hook {
 }
 
 /// A login for cloning over HTTPS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CloneLogin {
     /// The user name, which for a token is a word of the forge's choice.
     pub user: String,
@@ -116,7 +117,7 @@ pub struct CloneLogin {
 }
 
 /// What made a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Trigger {
     /// A push that was told by a delivery.
@@ -167,7 +168,7 @@ pub enum Trigger {
 }
 
 /// A pull request's part in a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullRequest {
     /// Its number at the forge.
     pub number: u64,
@@ -183,7 +184,7 @@ pub struct PullRequest {
 }
 
 /// How far a run's code is trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Zone {
     /// It lies in a branch or tag of the repository itself.
@@ -193,7 +194,7 @@ pub enum Zone {
 }
 
 /// A push as a run keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// The kind of place it came from.
     pub provider: Provider,

@@ -4,13 +4,14 @@
 //! waits, watches the alarms and goes back. Pushway asks for it, follows the deployment by its id, and stops it
 //! where it must. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckHook;
 use crate::messages::deploys;
 
 /// How a target moves to a new artifact. Times are whole minutes, as ECS takes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// As the service itself is set.

@@ -1,13 +1,14 @@
 //! A run as lists show it: small enough that a page of them is one read of an index.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommitSha, PipelineName, RefName, RunId};
 use crate::run::{Run, Status};
 
 /// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// The run's id.
     pub id: RunId,

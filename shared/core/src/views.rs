@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{JobId, LogPointer, Scheduled, TestSummary};
@@ -100,7 +101,7 @@ pub enum BuildStatus {
 }
 
 /// A service by name, and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceRef {
     /// Account and region.
     pub place: Place,
@@ -352,7 +353,7 @@ pub enum TargetHealth {
 }
 
 /// A page of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogPage {
     /// Lines, oldest first.
     pub lines: Vec<LogLine>,
@@ -361,7 +362,7 @@ pub struct LogPage {
 }
 
 /// A line of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// When it was written.
     pub at: Timestamp,

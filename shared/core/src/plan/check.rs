@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{JobPlan, Measure};
 
 /// A check of a deployed environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// Ask over HTTP.
@@ -24,7 +25,7 @@ pub enum Check {
 }
 
 /// How often a check looks: it holds if `need` of at most `attempts` looks are good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Looks {
     /// How often to look at most, at least 1.
     pub attempts: u16,
@@ -35,7 +36,7 @@ pub struct Looks {
 }
 
 /// Every running task has the built images, and the targets of the service's load balancer are healthy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EcsCheck {
     /// How many targets of each group must be healthy at least.
     pub healthy: u16,
@@ -45,7 +46,7 @@ pub struct EcsCheck {
 }
 
 /// No alarm rings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlarmsCheck {
     /// Names of alarms of `CloudWatch`.
     pub names: Vec<String>,
@@ -55,7 +56,7 @@ pub struct AlarmsCheck {
 }
 
 /// A figure made of metrics is as it must be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricsCheck {
     /// The figure and its bound.
     #[serde(flatten)]
@@ -66,7 +67,7 @@ pub struct MetricsCheck {
 }
 
 /// An HTTP probe: it holds if `need` of at most `attempts` answers are as wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpCheck {
     /// `http` or `https`, without user name and password.
     pub url: Url,
@@ -101,7 +102,7 @@ pub struct HttpCheck {
 }
 
 /// A bound on the time that answers take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// Which of the times counts, 1 to 100: 95 means that 95 of 100 are as fast.
     pub percentile: u8,
@@ -110,7 +111,7 @@ pub struct Latency {
 }
 
 /// Where an answer shows which version gave it, and what the new one shows there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionProof {
     /// In a header.

@@ -1,12 +1,13 @@
 //! What must hold while ECS moves a service's traffic.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Check;
 use crate::strategy::Strategy;
 
 /// What must hold before production traffic moves, and before more of it does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoints {
     /// Checks before any production traffic moves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

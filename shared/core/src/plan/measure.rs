@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A figure made of metrics, and its bound.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Measure {
     /// Metrics and expressions by the names that expressions use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -21,7 +22,7 @@ pub struct Measure {
 }
 
 /// Where values come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricSource {
     /// A metric of `CloudWatch`.
@@ -31,7 +32,7 @@ pub enum MetricSource {
 }
 
 /// A metric of `CloudWatch`, by the minute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// Its namespace, such as `AWS/ECS`.
     pub namespace: String,
@@ -45,7 +46,7 @@ pub struct Metric {
 }
 
 /// What a figure must be; a decimal number as text, so that plans can be compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// Less than this.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DefinitionFile, EcsTarget, ImageSource, Place};
@@ -10,7 +11,7 @@ use crate::ids::JobName;
 use crate::scheduled::{Starter, StarterRef};
 
 /// What a deploy acts on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// A service of Amazon ECS.
@@ -20,7 +21,7 @@ pub enum Target {
 }
 
 /// A scheduled task and what it is to run. Nothing else of what starts it is Pushway's affair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduledTarget {
     /// What starts it.
     pub starter: Starter,

@@ -1,11 +1,12 @@
 //! What is watched after the checks, as the plan keeps it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Measure;
 
 /// A watch over an environment. That tasks of the new version go on is always part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WatchPlan {
     /// For how long, in seconds.
     pub for_seconds: u32,
@@ -30,7 +31,7 @@ pub struct WatchPlan {
 }
 
 /// What is watched of Container Insights' figures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InsightsPlan {
     /// How many restarts of a container inside a running task, by its policy, are too many.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -129,7 +129,7 @@ pub struct NewRun {
 }
 
 /// What is known of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryOutcome {
     /// It started this run, or told of a push that this run was started for.
@@ -173,7 +173,7 @@ pub trait ReadDeliveries: Sync {
 }
 
 /// A delivery as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct RecordedDelivery {
     /// What became of it.
     pub outcome: DeliveryOutcome,

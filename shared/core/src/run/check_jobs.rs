@@ -3,13 +3,14 @@
 //! A check's build begins after the checks before it, whose results it keeps, so that the state which is
 //! tried again goes on where it was.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::transition::{IllegalTransition, contradicts, too_early};
 use crate::fact::{CheckResult, LogPointer};
 
 /// A build of a check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckJobState {
     /// Which check of the environment, from 0.
     pub check: u16,
@@ -25,7 +26,7 @@ pub struct CheckJobState {
 }
 
 /// How a build of a check ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckJobEnd {
     /// Whether another attempt follows.
     pub will_retry: bool,

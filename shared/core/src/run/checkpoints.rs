@@ -5,6 +5,7 @@
 //! results of the first only, since there may be many and a run lies in one item; the journal has them all.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::EnvironmentState;
@@ -13,7 +14,7 @@ use crate::fact::{Cause, CheckResult, Fact};
 use crate::messages::checkpoints as messages;
 
 /// One checkpoint of a deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointState {
     /// Per cent of the production traffic that the new version has there.
     pub served: u8,
@@ -34,7 +35,7 @@ pub struct CheckpointState {
 }
 
 /// A person's answer to a deployment that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseAnswer {
     /// Who.
     pub by: String,
@@ -46,7 +47,7 @@ pub struct PauseAnswer {
 }
 
 /// What a checkpoint came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointEnd {
     /// When.
     pub at: Timestamp,
@@ -61,7 +62,7 @@ pub struct CheckpointEnd {
 }
 
 /// Why a deployment goes back at a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckpointFailure {
     /// A check did not hold.

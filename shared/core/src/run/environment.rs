@@ -3,6 +3,7 @@
 //! Each fact can be said once; saying it again is no news, saying another in its place is refused.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check_jobs::{self, CheckJobState};
@@ -17,7 +18,7 @@ use crate::fact::{
 use crate::ids::{EnvironmentName, Fence};
 
 /// An environment's place in a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvironmentState {
     /// Which environment.
     pub name: EnvironmentName,
@@ -57,7 +58,7 @@ pub struct EnvironmentState {
 }
 
 /// A task that runs before the service moves.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskState {
     /// The revision that was registered for it alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +75,7 @@ pub struct TaskState {
 }
 
 /// The checked outcome of a deploy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeployVerdict {
     /// `None`: the new version serves.
     pub failure: Option<DeployFailure>,
@@ -83,7 +84,7 @@ pub struct DeployVerdict {
 }
 
 /// A rollback's place in an environment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RollbackState {
     /// The deployment that brings the baseline back, once started, and who started it.
     pub deployment: Option<(String, RollbackOwner)>,

@@ -3,6 +3,7 @@
 //! A job's attempts follow each other; what a later one says of an earlier one is no news.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::transition::{IllegalTransition, contradicts, too_early};
@@ -11,7 +12,7 @@ use crate::fact::{Fact, JobEnd, JobId, JobStage};
 use crate::ids::EnvironmentName;
 
 /// A job's place in a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobState {
     /// Which job.
     pub job: JobId,

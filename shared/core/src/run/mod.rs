@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{Cause, Entry, Fact, JobEnd, JobId, JobStage, RollbackOutcome};
@@ -34,7 +35,7 @@ use transition::{contradicts, too_early};
 pub use watch::{WatchEnd, WatchStart, WatchState};
 
 /// One execution of a pipeline for one commit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Its id.
     pub id: RunId,

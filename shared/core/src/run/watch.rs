@@ -1,13 +1,14 @@
 //! The watch's part in an environment's fold: it begins after the checks, and ends once.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::transition::{IllegalTransition, contradicts, too_early};
 use crate::fact::{Cause, CheckResult};
 
 /// A watch's place in an environment; there is none where the plan has no `watch`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WatchState {
     /// Its beginning, once begun.
     #[serde(default)]
@@ -18,7 +19,7 @@ pub struct WatchState {
 }
 
 /// How a watch began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WatchStart {
     /// When it began.
     pub at: Timestamp,
@@ -30,7 +31,7 @@ pub struct WatchStart {
 }
 
 /// How a watch ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WatchEnd {
     /// `None`: nothing turned sick.
     pub failure: Option<Cause>,
