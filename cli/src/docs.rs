@@ -19,9 +19,11 @@ fn commands(page: &str) -> Vec<Vec<String>> {
     let own = own.filter(|line| line.starts_with("pushway "));
     own.map(|line| {
         let line = line.split(" #").next().unwrap_or(line).split(" < ").next().unwrap_or(line);
+        let line = line.split(" > ").next().unwrap_or(line);
         let words = line
             .replace("<TableName>", "table")
             .replace("<run>", "01890a5d-ac96-774b-bcce-b302099a8057")
+            .replace("<ApiUrl>", "https://example.com")
             .replace("<WebhookUrl>", "https://example.com/webhooks");
         unquoted(&words)
     })
@@ -94,28 +96,34 @@ fn every_provider_has_its_section_with_its_own_headers() {
     assert!(page.contains(&format!("{kib} KiB of files and history a push, {commits} commits of history")));
 }
 
+/// Every verb that does something, by its words.
+fn verbs(command: &Command, path: &str) -> Vec<String> {
+    let own = format!("{path} {}", command.get_name());
+    let is_shown = |child: &&Command| child.get_name() != "help" && !child.is_hide_set();
+    let children: Vec<_> = command.get_subcommands().filter(is_shown).collect();
+    if children.is_empty() {
+        return vec![own.trim().to_owned()];
+    }
+    children.into_iter().flat_map(|child| verbs(child, &own)).collect()
+}
+
 #[test]
-fn help_of_the_verbs_for_repositories() {
-    let mut all = Vec::new();
-    for path in [
-        &["connect"][..],
-        &["repos"],
-        &["disconnect"],
-        &["rotate-secret"],
-        &["start"],
-        &["approve-fork"],
-        &["explain"],
-        &["hook", "install"],
-        &["hook", "flush"],
-    ] {
-        let mut command = super::Cli::command().term_width(100);
-        command.build();
-        let verb = path.iter().fold(&mut command, |command: &mut Command, name| {
+fn help_of_every_verb() {
+    let mut command = super::Cli::command().term_width(100);
+    command.build();
+    let mut all = vec![format!("## pushway\n\n{}", command.render_help())];
+    let mut without = Vec::new();
+    for path in verbs(&command, "") {
+        let verb = path.split(' ').skip(1).fold(&mut command, |command: &mut Command, name| {
             command.find_subcommand_mut(name).unwrap_or_else(|| panic!("no verb {path:?}"))
         });
         let help = verb.render_help().to_string();
-        assert!(help.contains("Example: pushway"), "{path:?} has no example");
-        all.push(format!("## pushway {}\n\n{help}", path.join(" ")));
+        let has_example = ["Example:", "Examples:", "Example, "].iter().any(|word| help.contains(word));
+        if !has_example {
+            without.push(path.clone());
+        }
+        all.push(format!("## {path}\n\n{help}"));
     }
+    assert!(without.is_empty(), "no example is shown by {without:?}");
     insta::assert_snapshot!(all.join("\n"));
 }

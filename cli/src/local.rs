@@ -26,13 +26,16 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: pushway local up")]
     Up(Project),
     /// Stop it and clean up after it.
+    #[command(after_help = "Example: pushway local down")]
     Down(Project),
     /// Say what runs and where.
+    #[command(after_help = "Example: pushway local status")]
     Status(Project),
     /// Push the current branch of a repository to it, which starts a run.
     #[command(after_help = "Example: pushway local push ../web")]
     Push(Push),
     /// Print what the engine's parts have logged.
+    #[command(after_help = "Example: pushway local logs")]
     Logs(Logs),
     /// Own the engine's processes. `up` starts it.
     #[command(hide = true)]

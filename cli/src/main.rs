@@ -13,23 +13,26 @@ mod docs;
 mod environment;
 mod explain;
 mod facts;
+mod generated;
 mod hook;
 mod init;
 mod installation;
 mod local;
 mod output;
 mod pause;
+mod profile;
 mod question;
 mod repos;
 mod rotate;
 mod run;
 mod runs;
 mod start;
+mod token;
 mod validate;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// CI/CD that lives in your own AWS account.
 #[derive(Parser)]
@@ -90,6 +93,21 @@ enum Verb {
         #[command(subcommand)]
         verb: environment::Verb,
     },
+    /// Keep the address of an installation, and a token for it, as a profile.
+    Login(profile::Login),
+    /// Say who you are to the installation, and what you may do.
+    Whoami(token::WhoAmI),
+    /// Look after API tokens.
+    Token {
+        #[command(subcommand)]
+        verb: token::Verb,
+    },
+    /// Show who has asked for which change.
+    Audit(token::Audit),
+    /// Print completions for a shell.
+    Completions(generated::Completions),
+    /// Write man pages.
+    Man(generated::Man),
     /// Run from a git server's hook.
     Hook {
         #[command(subcommand)]
@@ -137,6 +155,12 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::GoBack(args) => pause::go_back(&cli.at, cli.json, &args).await,
         Verb::Rollback(args) => environment::roll_back(&cli.at, cli.json, &args).await,
         Verb::Env { verb } => environment::main(&cli.at, cli.json, &verb).await,
+        Verb::Login(args) => profile::login(cli.at.profile.as_deref(), cli.at.url.as_ref(), &args),
+        Verb::Whoami(_) => token::who_am_i(&cli.at, cli.json).await,
+        Verb::Token { verb } => token::main(&cli.at, cli.json, &verb).await,
+        Verb::Audit(args) => token::audit(&cli.at, cli.json, &args).await,
+        Verb::Completions(args) => Ok(generated::completions(Cli::command(), &args)),
+        Verb::Man(args) => generated::man(Cli::command(), &args),
         Verb::Hook { verb } => hook::main(&verb).await,
         Verb::Local { verb } => local::main(cli.json, &verb).await,
     }

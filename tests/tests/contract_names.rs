@@ -127,7 +127,7 @@ fn the_sample_delivery_is_signed_and_read() {
 #[test]
 fn the_samples_of_the_http_api_ask_for_its_routes() {
     let template = template();
-    for (name, route) in [("webhook", "WebhookRoute"), ("api", "ApiRoute")] {
+    for (name, route) in [("webhook", "WebhookRoute"), ("api", "SignedApiRoute")] {
         let (request, _) = request(name);
         let key = &template["Resources"][route]["Properties"]["RouteKey"];
         assert_eq!(request.route_key.as_deref(), key.as_str(), "events/{name}.json");

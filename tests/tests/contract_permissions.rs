@@ -11,6 +11,7 @@ use serde_json::Value;
 /// "IAM with `DynamoDB` transactions").
 const PORTS: &[(&str, &[&str])] = &[
     ("Announcements", &["events:PutEvents", "sns:Publish"]),
+    ("AuditTrail", &["dynamodb:PutItem", "dynamodb:Query"]),
     ("BranchRecords", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Callbacks", &["states:SendTaskFailure", "states:SendTaskSuccess"]),
     ("Clock", &[]),
@@ -76,6 +77,7 @@ const PORTS: &[(&str, &[&str])] = &[
             "sts:SetSourceIdentity",
         ],
     ),
+    ("Orders", &["dynamodb:DeleteItem", "dynamodb:PutItem"]),
     ("Overdue", &["dynamodb:GetItem", "dynamodb:Query"]),
     ("PipelineClaims", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Plans", &["dynamodb:GetItem", "dynamodb:PutItem"]),
@@ -185,6 +187,7 @@ const PORTS: &[(&str, &[&str])] = &[
     ("StartExecutions", &["states:StartExecution"]),
     ("StopBuilds", &["codebuild:StopBuild"]),
     ("SubscriptionRecords", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
+    ("Tokens", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     ("Waits", &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Webhooks", &["secretsmanager:GetSecretValue"]),
 ];

@@ -253,18 +253,21 @@ fn artifacts_lie_in_a_bucket_that_nobody_else_reaches_and_do_not_stay() {
 }
 
 #[test]
-fn only_the_webhook_is_open() {
+fn a32_only_the_webhook_and_the_routes_whose_function_checks_tokens_are_open() {
     let template = template();
     let routes = resources(&template, "AWS::ApiGatewayV2::Route");
-    assert_eq!(routes.len(), 2);
+    assert_eq!(routes.len(), 3);
     for (id, route) in routes {
         let (key, wanted) = match id {
             "WebhookRoute" => ("POST /webhooks/{provider}/{hook}", "NONE"),
-            _ => ("$default", "AWS_IAM"),
+            "ApiRoute" => ("$default", "NONE"),
+            _ => ("ANY /iam/{proxy+}", "AWS_IAM"),
         };
         assert_eq!(route["RouteKey"], key);
         assert_eq!(route["AuthorizationType"], wanted, "{id}");
     }
+    // No authorizer's answer is kept, so none is taken for another route.
+    assert!(resources(&template, "AWS::ApiGatewayV2::Authorizer").is_empty());
     let stage = &template["Resources"]["HttpStage"]["Properties"];
     assert!(stage["DefaultRouteSettings"]["ThrottlingBurstLimit"].is_u64());
     assert!(stage["DefaultRouteSettings"]["ThrottlingRateLimit"].is_u64());

@@ -1,26 +1,19 @@
 //! The API's word on why: `explain` of deliveries, commits and branches, a changed file tried on a past push,
 //! runs started by hand, and the connected repositories.
 
-use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use jiff::SignedDuration;
 use pushway_core::run::Status;
 use pushway_core::source::Trigger;
-use pushway_tests::sim::block_on;
+use pushway_tests::sim::people::{send, signed};
 use pushway_tests::sim::story::{PIPELINE, Story, hook};
 use serde_json::{Value, json};
 
-fn ask(story: &Story, method: &str, path: &str, query: &[(&str, &str)], body: &Value) -> (i64, Value) {
-    let mut request = ApiGatewayV2httpRequest::default();
-    request.raw_path = Some(path.into());
-    request.request_context.http.method = method.parse().expect("a method");
-    request.request_context.request_id = Some("request-1".into());
-    let query = query.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]));
-    request.query_string_parameters = query.collect::<std::collections::HashMap<_, _>>().into();
-    request.body = Some(body.to_string());
-    let response = block_on(api::handle(story.world().as_ref(), request));
-    let response = serde_json::to_value(response.expect("it answers")).expect("it is JSON");
-    let body = response["body"].as_str().expect("a body");
-    (response["statusCode"].as_i64().expect("a status"), serde_json::from_str(body).expect("it is JSON"))
+fn ask(story: &Story, method: &str, path: &str, query: &[(&str, &str)], body: &Value) -> (u64, Value) {
+    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let path = format!("{path}?{}", query.join("&"));
+    let answer = send(&story.world(), &signed(method, "ada", &path, &[], &body.to_string()));
+    let answer = answer.expect("it answers");
+    (answer.status, answer.json())
 }
 
 fn explain(story: &Story, query: &[(&str, &str)]) -> Value {

@@ -1,44 +1,67 @@
 //! `explain`: which rule started, ignored, queued or superseded what; and what another file would have done.
 
-use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use pushway_core::api::{Explanations, Trial, TrialVerdict};
 use pushway_core::explain::Explanation;
-use pushway_core::ids::{CommitSha, DeliveryId, RefName, RunId};
+use pushway_core::ids::{CommitSha, DeliveryId, HookId, PipelineName, RefName};
 use pushway_core::pipeline_file::{Decision, parse, parse_for};
 use pushway_core::ports::{
     BranchRecords, DeliveryOutcome, Differences, History, Hooks, ReadDeliveries, ReadRuns, Reconciliations,
 };
 use pushway_core::settle::{decide, load};
-use pushway_core::source::Hook;
+use pushway_core::source::{Hook, Provider};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use crate::reply::{Problem, body, parameter, parsed, required};
+use crate::call::Call;
+use crate::reply::Problem;
 use crate::runs::find;
 
+/// What to explain: a commit, or a delivery or ref of a hook.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    /// All runs of this commit.
+    commit: Option<CommitSha>,
+    /// Where the hook's repository lies.
+    provider: Option<Provider>,
+    /// The hook's id.
+    hook: Option<HookId>,
+    /// The delivery, by the id that its forge gave it.
+    delivery: Option<DeliveryId>,
+    /// The branch or tag, in full.
+    #[serde(rename = "ref")]
+    git_ref: Option<RefName>,
+}
+
 /// `GET /v1/explain` of a delivery, a commit or a branch.
-pub(crate) async fn explain<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Value, Problem>
+pub(crate) async fn explain<P>(ports: &P, call: &Call<'_>) -> Result<Explanations, Problem>
 where
     P: ReadRuns + History + Hooks + ReadDeliveries + BranchRecords + Reconciliations,
 {
-    if let Some(commit) = parameter(request, "commit") {
-        let told = of_commit(ports, &parsed(commit)?, |_| true).await?;
-        return Ok(json!({ "explanations": told }));
+    let Question { commit, provider, hook, delivery, git_ref } = call.query()?;
+    if let Some(commit) = commit {
+        let explanations = of_commit(ports, &commit, |_| true).await?;
+        return Ok(Explanations { explanations, ..Explanations::default() });
     }
-    let (provider, id) = (required(request, "provider")?, required(request, "hook")?);
-    let hook = ports.hook(parsed(provider)?, id).await?;
+    let (Some(provider), Some(id)) = (provider, hook) else {
+        return Err(Problem::BadRequest(
+            "ask for a commit, or for provider and hook with a delivery or ref".into(),
+        ));
+    };
+    let hook = ports.hook(provider, id.as_str()).await?;
     let hook = hook.ok_or_else(|| {
         Problem::NotFound(format!(
             "no {provider} repository is connected as {id:?}; see GET /v1/repositories"
         ))
     })?;
-    match (parameter(request, "delivery"), parameter(request, "ref")) {
-        (Some(delivery), _) => of_delivery(ports, &hook, &parsed(delivery)?).await,
-        (None, Some(git_ref)) => of_branch(ports, &hook, &parsed(git_ref)?).await,
+    match (delivery, git_ref) {
+        (Some(delivery), _) => of_delivery(ports, &hook, &delivery).await,
+        (None, Some(git_ref)) => of_branch(ports, &hook, &git_ref).await,
         (None, None) => Err(Problem::BadRequest("ask for a delivery, a commit or a ref".into())),
     }
 }
 
-async fn of_delivery<P>(ports: &P, hook: &Hook, delivery: &DeliveryId) -> Result<Value, Problem>
+async fn of_delivery<P>(ports: &P, hook: &Hook, delivery: &DeliveryId) -> Result<Explanations, Problem>
 where
     P: ReadRuns + History + ReadDeliveries,
 {
@@ -56,7 +79,7 @@ where
             of_commit(ports, &run.source.commit, |run| run.id == id || run.source.parent == Some(id)).await?
         }
     };
-    Ok(json!({ "received_at": known.at, "explanations": told }))
+    Ok(Explanations { explanations: told, received_at: Some(known.at), ..Explanations::default() })
 }
 
 async fn of_commit<P: ReadRuns + History>(
@@ -74,7 +97,7 @@ async fn of_commit<P: ReadRuns + History>(
     Ok(told)
 }
 
-async fn of_branch<P>(ports: &P, hook: &Hook, git_ref: &RefName) -> Result<Value, Problem>
+async fn of_branch<P>(ports: &P, hook: &Hook, git_ref: &RefName) -> Result<Explanations, Problem>
 where
     P: ReadRuns + History + BranchRecords + Reconciliations,
 {
@@ -84,32 +107,23 @@ where
         Some(head) => of_commit(ports, &head.commit, |run| run.source.git_ref == *git_ref).await?,
         None => Vec::new(),
     };
-    let at_forge = known.as_ref().and_then(|known| known.seen.get(git_ref));
-    let missing = known.as_ref().and_then(|known| known.missing.get(git_ref));
-    Ok(json!({
-        "head": branch.head,
-        "lanes": branch.lanes,
-        "at_forge": at_forge,
-        "missing_since": missing,
-        "explanations": told,
-    }))
-}
-
-/// A pipeline file to try.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Trial {
-    run: RunId,
-    path: String,
-    file: String,
+    let known = known.as_ref();
+    Ok(Explanations {
+        explanations: told,
+        received_at: None,
+        head: branch.head,
+        lanes: branch.lanes,
+        at_forge: known.and_then(|known| known.seen.get(git_ref)).cloned(),
+        missing_since: known.and_then(|known| known.missing.get(git_ref)).copied(),
+    })
 }
 
 /// `POST /v1/explain`: what a changed pipeline file would have made of a past delivery. Starts nothing.
-pub(crate) async fn try_file<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Value, Problem>
+pub(crate) async fn try_file<P>(ports: &P, call: &Call<'_>) -> Result<TrialVerdict, Problem>
 where
     P: ReadRuns + Hooks + BranchRecords + Differences,
 {
-    let trial: Trial = body(request)?;
+    let trial: Trial = call.order()?;
     let run = find(ports, &trial.run.to_string()).await?;
     let hook = ports.hook(run.source.provider, run.source.hook.as_str()).await?;
     let hook = hook.ok_or_else(|| Problem::NotFound(pushway_core::messages::disconnected(&run.source)))?;
@@ -119,19 +133,20 @@ where
             Decision::Ignore { .. } => Ok(file),
             _ => parse_for(&trial.path, &trial.file, &run.context()),
         });
+    let verdict = |would: &str, pipeline: Option<PipelineName>, because: String| TrialVerdict {
+        would: would.into(),
+        pipeline,
+        because,
+    };
     let file = match read {
         Ok(file) => file,
-        Err(problems) => {
-            return Ok(json!({ "would": "reject", "because": problems.to_string() }));
-        }
+        Err(problems) => return Ok(verdict("reject", None, problems.to_string())),
     };
-    Ok(match decide(ports, &run, &hook, &file).await? {
-        Decision::Run { rule } => json!({ "would": "run", "pipeline": file.plan.pipeline, "because": rule }),
-        Decision::Ignore { rule } => {
-            json!({ "would": "ignore", "pipeline": file.plan.pipeline, "because": rule })
-        }
-        Decision::AskPaths => {
-            json!({ "would": "run", "pipeline": file.plan.pipeline, "because": "a path matches" })
-        }
+    let decision = decide(ports, &run, &hook, &file).await?;
+    let pipeline = Some(file.plan.pipeline);
+    Ok(match decision {
+        Decision::Run { rule } => verdict("run", pipeline, rule),
+        Decision::Ignore { rule } => verdict("ignore", pipeline, rule),
+        Decision::AskPaths => verdict("run", pipeline, "a path matches".into()),
     })
 }

@@ -2,25 +2,42 @@
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use base64::Engine as _;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use pushway_core::access::{Refused, Scope};
+use pushway_core::api::ProblemDocument;
 use pushway_core::fact::bounded;
 use pushway_core::ports::Fault;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde::Serialize;
+use sha2::Digest as _;
 
 /// What a request is answered with.
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
-    pub(crate) body: Value,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: String,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Why a request can't be answered.
+#[derive(Debug)]
 pub(crate) enum Problem {
     NotFound(String),
     BadRequest(String),
+    /// Nobody has said who they are.
+    Unauthorized(&'static str),
+    /// Their word is not taken.
+    Refused(Refused),
+    Forbidden(Scope),
     Conflict(String),
-    MethodNotAllowed,
+    /// The same order is being carried out.
+    AtWork,
+    /// An idempotency key that stands for another request.
+    OtherRequest,
+    TooLarge(usize),
+    NotJson,
+    MethodNotAllowed(Vec<Method>),
     Fault(Fault),
 }
 
@@ -30,81 +47,168 @@ impl From<Fault> for Problem {
     }
 }
 
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
+
 impl Reply {
-    pub(crate) fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body }
+    /// A good answer.
+    pub(crate) fn ok(body: &impl Serialize) -> Result<Self, Problem> {
+        Self::with(StatusCode::OK, body)
     }
 
-    pub(crate) fn into_response(self) -> ApiGatewayV2httpResponse {
-        let content_type =
-            if self.status.is_success() { "application/json" } else { "application/problem+json" };
+    /// An answer of this status.
+    pub(crate) fn with(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_string(body)
+            .map_err(|error| Problem::Fault(Fault::Permanent(format!("write the answer: {error}"))))?;
+        Ok(Self::of(status, JSON, body))
+    }
+
+    /// Any answer.
+    pub(crate) fn of(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self { status, content_type, body, headers: Vec::new() }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub(crate) fn and(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The answer to `request`: without its body where the one who asks has it already.
+    pub(crate) fn into_response(self, request: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        let Self { mut status, content_type, body, headers: own } = self;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+        );
+        let mut body = Some(Body::Text(body));
+        if request.request_context.http.method == Method::GET && status == StatusCode::OK {
+            // Kept by the one who asked alone, who asks each time whether it still holds.
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+            let tag = tag(body.as_deref().unwrap_or_default());
+            if has(request, &tag) {
+                status = StatusCode::NOT_MODIFIED;
+                body = None;
+            }
+            headers.extend(HeaderValue::try_from(tag).ok().map(|tag| (header::ETAG, tag)));
+        } else {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        for (name, value) in own {
+            headers.insert(name, value);
+        }
         let mut response = ApiGatewayV2httpResponse::default();
-        response.status_code = i64::from(self.status.as_u16());
+        response.status_code = i64::from(status.as_u16());
         response.headers = headers;
-        response.body = Some(Body::Text(self.body.to_string()));
+        response.body = body;
         response
+    }
+}
+
+/// The entity tag of a body.
+fn tag(body: &[u8]) -> String {
+    format!("\"{}\"", &hex::encode(sha2::Sha256::digest(body))[..32])
+}
+
+/// Whether the one who asks has this already (RFC 9110, section 13.1.2: compared weakly, since a proxy that
+/// compresses makes a tag weak).
+fn has(request: &ApiGatewayV2httpRequest, tag: &str) -> bool {
+    let known = request.headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+    known.is_some_and(|known| {
+        known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    })
+}
+
+impl Problem {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) | Self::Refused(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Conflict(_) | Self::AtWork => StatusCode::CONFLICT,
+            Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::NotFound(detail) | Self::BadRequest(detail) | Self::Conflict(detail) => detail.clone(),
+            Self::Unauthorized(detail) => (*detail).to_owned(),
+            Self::Refused(refused) => refused.to_string(),
+            Self::Forbidden(scope) => {
+                format!("this takes the scope {scope}; ask an administrator for a token that has it")
+            }
+            Self::AtWork => "the same order is being carried out; ask again in a moment".to_owned(),
+            Self::OtherRequest => {
+                "this idempotency key was used for another request; use a new key for each order".to_owned()
+            }
+            Self::TooLarge(most) => format!("the body is too large; at most {most} bytes are taken"),
+            Self::NotJson => {
+                "send the body as JSON, with the header content-type: application/json".to_owned()
+            }
+            Self::MethodNotAllowed(allowed) => {
+                let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+                format!("this address takes {}", allowed.join(" and "))
+            }
+            Self::Fault(_) => "the answer could not be read; ask again in a moment".to_owned(),
+        }
+    }
+
+    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            // RFC 6750, section 3.
+            Self::Unauthorized(_) => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
+            Self::Refused(_) => {
+                vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""))]
+            }
+            Self::AtWork => vec![(header::RETRY_AFTER, HeaderValue::from_static("2"))],
+            Self::MethodNotAllowed(allowed) => {
+                let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+                HeaderValue::try_from(allowed)
+                    .ok()
+                    .map(|allowed| (header::ALLOW, allowed))
+                    .into_iter()
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Self {
-        let (status, detail) = match problem {
-            Problem::NotFound(detail) => (StatusCode::NOT_FOUND, detail),
-            Problem::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail),
-            Problem::Conflict(detail) => (StatusCode::CONFLICT, detail),
-            Problem::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this address is read with GET; runs are started by POST /v1/runs".to_owned(),
-            ),
-            Problem::Fault(fault) => {
-                tracing::error!(error = %fault, "request not answered");
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "the answer could not be read; ask again in a moment".to_owned(),
-                )
-            }
+        if let Problem::Fault(fault) = &problem {
+            tracing::error!(error = %fault, "request not answered");
+        }
+        let (status, headers) = (problem.status(), problem.headers());
+        let document = ProblemDocument {
+            kind: "about:blank".into(),
+            title: status.canonical_reason().unwrap_or_default().into(),
+            status: status.as_u16(),
+            detail: problem.detail(),
         };
-        let title = status.canonical_reason().unwrap_or_default();
-        let body =
-            json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-        Self { status, body }
+        let body = serde_json::to_string(&document).unwrap_or_default();
+        Self { headers, ..Self::of(status, PROBLEM, body) }
     }
-}
-
-pub(crate) fn parameter<'a>(request: &'a ApiGatewayV2httpRequest, name: &str) -> Option<&'a str> {
-    request.query_string_parameters.first(name).filter(|text| !text.is_empty())
-}
-
-/// A parameter that must be there.
-pub(crate) fn required<'a>(request: &'a ApiGatewayV2httpRequest, name: &str) -> Result<&'a str, Problem> {
-    parameter(request, name).ok_or_else(|| Problem::BadRequest(format!("the parameter {name} is missing")))
-}
-
-/// A text that must be of a kind.
-pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, Problem>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| Problem::BadRequest(error.to_string()))
-}
-
-/// The body as what it must be.
-pub(crate) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Result<T, Problem> {
-    let bad = |error: &dyn std::fmt::Display| Problem::BadRequest(format!("the body can't be read: {error}"));
-    let text = request.body.as_deref().unwrap_or_default();
-    if !request.is_base64_encoded {
-        return serde_json::from_str(text).map_err(|error| bad(&error));
-    }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| bad(&error))?;
-    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
 }
 
 /// Longest reason or comment that is kept, in characters.
-pub(crate) const MAX_REASON: usize = 500;
+const MAX_REASON: usize = 500;
 
 /// A reason, which must say something.
 pub(crate) fn words(reason: &str) -> Result<String, Problem> {
@@ -115,19 +219,7 @@ pub(crate) fn words(reason: &str) -> Result<String, Problem> {
     Ok(reason)
 }
 
-/// What makes asking again the same wish: the client's own key, else this very request.
-pub(crate) fn key(request: &ApiGatewayV2httpRequest) -> Result<&str, Problem> {
-    let key = match request.headers.get("idempotency-key") {
-        Some(key) => key.to_str().ok(),
-        None => request.request_context.request_id.as_deref(),
-    };
-    let key = key.filter(|key| (1..=200).contains(&key.len()));
-    key.ok_or_else(|| Problem::BadRequest("the header idempotency-key must be 1 to 200 characters".into()))
-}
-
-/// Who asks, by the word of whoever checked the signature.
-pub(crate) fn caller(request: &ApiGatewayV2httpRequest) -> String {
-    let authorizer = request.request_context.authorizer.as_ref();
-    let arn = authorizer.and_then(|authorizer| authorizer.iam.as_ref()?.user_arn.clone());
-    arn.unwrap_or_else(|| "someone with AWS credentials".into())
+/// A comment, if it says something.
+pub(crate) fn comment(text: Option<String>) -> Option<String> {
+    text.map(|text| bounded(text.trim(), MAX_REASON)).filter(|text| !text.is_empty())
 }

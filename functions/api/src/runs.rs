@@ -1,75 +1,120 @@
-//! Runs: lists, one run, the log of a job.
+//! Runs: lists, one run, its journal, plan and artifacts, the log of a job.
 
-use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use pushway_core::api::{
+    Artifacts, EnvironmentArtifacts, Health, JobArtifacts, JobLog, Journal, RunView, RunsPage,
+};
 use pushway_core::fact::{JobId, LogPointer};
-use pushway_core::ids::RunId;
-use pushway_core::ports::{Clock, Fault, History, ReadBuilds, ReadLogs, ReadRuns, RunQuery};
+use pushway_core::ids::{PipelineName, RunId};
+use pushway_core::plan::Plan;
+use pushway_core::ports::{Clock, Fault, History, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery};
 use pushway_core::run::{JobState, Run};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use crate::reply::{Problem, parameter};
+use crate::call::Call;
+use crate::reply::Problem;
 
 /// Runs on a page, unless asked otherwise, and at most.
-const DEFAULT_LIMIT: usize = 25;
-const MAX_LIMIT: usize = 100;
+const DEFAULT_LIMIT: u16 = 25;
+const MAX_LIMIT: u16 = 100;
 
-/// Healthy is who can read the table.
-pub(crate) async fn health<P: History + Clock>(ports: &P) -> Result<Value, Problem> {
-    ports.list(&RunQuery { pipeline: None, before: None, limit: 1, now: ports.now() }).await?;
-    Ok(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+/// Which runs to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// Only runs of this pipeline.
+    pipeline: Option<PipelineName>,
+    /// Only runs older than this one.
+    before: Option<RunId>,
+    /// At most this many; 25 without it.
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u16>,
 }
 
-pub(crate) async fn list<P: History + Clock>(
-    ports: &P,
-    request: &ApiGatewayV2httpRequest,
-) -> Result<Value, Problem> {
-    let bad = |error: &dyn std::fmt::Display| Problem::BadRequest(error.to_string());
-    let limit = match parameter(request, "limit") {
-        None => DEFAULT_LIMIT,
-        Some(text) => match text.parse() {
-            Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => limit,
-            _ => {
-                return Err(Problem::BadRequest(format!(
-                    "limit {text:?} is not a number from 1 to {MAX_LIMIT}"
-                )));
-            }
-        },
-    };
-    let query = RunQuery {
-        pipeline: parameter(request, "pipeline").map(str::parse).transpose().map_err(|error| bad(&error))?,
-        before: parameter(request, "before").map(str::parse).transpose().map_err(|error| bad(&error))?,
-        limit,
-        now: ports.now(),
-    };
+/// Where a log goes on.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogFrom {
+    /// `next` of the part before; the beginning without it.
+    cursor: Option<String>,
+}
+
+/// Healthy is who can read the table.
+pub(crate) async fn health<P: History + Clock>(ports: &P) -> Result<Health, Problem> {
+    ports.list(&RunQuery { pipeline: None, before: None, limit: 1, now: ports.now() }).await?;
+    Ok(Health { status: "ok".into(), version: env!("CARGO_PKG_VERSION").into() })
+}
+
+/// `GET /v1/runs`.
+pub(crate) async fn list<P: History + Clock>(ports: &P, call: &Call<'_>) -> Result<RunsPage, Problem> {
+    let Filter { pipeline, before, limit } = call.query()?;
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::BadRequest(format!("limit {limit} is not a number from 1 to {MAX_LIMIT}")));
+    }
+    let query = RunQuery { pipeline, before, limit: usize::from(limit), now: ports.now() };
     let page = ports.list(&query).await?;
-    Ok(json!({ "runs": page.runs, "next": page.next }))
+    Ok(RunsPage { runs: page.runs, next: page.next })
+}
+
+/// The run that the path names.
+pub(crate) async fn asked<P: ReadRuns>(ports: &P, call: &Call<'_>) -> Result<Run, Problem> {
+    find(ports, call.text("run")).await
 }
 
 /// The run as it is, with what a reader would work out from it anyway.
-pub(crate) fn show(run: &Run) -> Value {
-    let mut body = json!(run);
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert("over".into(), json!(run.status.is_terminal()));
-    }
-    body
+pub(crate) fn show(run: Run) -> RunView {
+    RunView { over: run.status.is_terminal(), run }
 }
 
-pub(crate) async fn log<P: ReadBuilds + ReadLogs>(
+/// `GET /v1/runs/{run}/journal`.
+pub(crate) async fn journal<P: ReadRuns + History>(ports: &P, call: &Call<'_>) -> Result<Journal, Problem> {
+    let run = asked(ports, call).await?;
+    Ok(Journal { journal: ports.journal(run.id).await? })
+}
+
+/// `GET /v1/runs/{run}/plan`.
+pub(crate) async fn plan<P: ReadRuns + Plans>(ports: &P, call: &Call<'_>) -> Result<Plan, Problem> {
+    let run = asked(ports, call).await?;
+    let plan = if run.plan_digest.is_some() { ports.plan(run.id).await? } else { None };
+    plan.ok_or_else(|| {
+        Problem::NotFound(format!("run {} has no plan; GET /v1/runs/{} says why", run.id, run.id))
+    })
+}
+
+/// `GET /v1/runs/{run}/artifacts`.
+pub(crate) fn artifacts(run: &Run) -> Artifacts {
+    let made = run.jobs.iter().filter_map(|job| {
+        let end = job.end.as_ref().filter(|end| end.failure.is_none())?;
+        Some(JobArtifacts { job: job.job.clone(), outputs: end.outputs.clone() })
+    });
+    let brought = run.environments.iter().filter_map(|state| {
+        Some(EnvironmentArtifacts {
+            environment: state.name.clone(),
+            images: state.rollout.as_ref()?.images.clone(),
+            live: state.is_live(),
+        })
+    });
+    Artifacts { jobs: made.collect(), environments: brought.collect() }
+}
+
+/// `GET /v1/runs/{run}/jobs/{stage}/{job}/log`.
+pub(crate) async fn log<P: ReadRuns + ReadBuilds + ReadLogs>(
     ports: &P,
-    run: &Run,
-    stage: &str,
-    name: &str,
-    cursor: Option<&str>,
-) -> Result<Value, Problem> {
+    call: &Call<'_>,
+) -> Result<JobLog, Problem> {
+    let LogFrom { cursor } = call.query()?;
+    let run = asked(ports, call).await?;
+    let (stage, name) = (call.text("stage"), call.text("job"));
     let not_found = || Problem::NotFound(format!("run {} has no job {stage:?}/{name:?}", run.id));
     let (Ok(stage), Ok(name)) = (stage.parse(), name.parse()) else { return Err(not_found()) };
     let state = run.job(&JobId { stage, name }).ok_or_else(not_found)?;
     let Some(log) = pointer(ports, state).await? else {
-        return Ok(json!({ "lines": [], "next": null, "over": state.end.is_some() }));
+        return Ok(JobLog { lines: Vec::new(), next: None, over: state.end.is_some() });
     };
-    let page = ports.log(&log, cursor).await?;
-    let over = state.end.is_some() && page.next.as_deref() == cursor;
-    Ok(json!({ "lines": page.lines, "next": page.next, "over": over }))
+    let page = ports.log(&log, cursor.as_deref()).await?;
+    let over = state.end.is_some() && page.next == cursor;
+    Ok(JobLog { lines: page.lines, next: page.next, over })
 }
 
 /// Where a job's log lies: as recorded when it ended, or as CodeBuild tells while it runs.

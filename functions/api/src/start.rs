@@ -2,48 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::StatusCode;
+use pushway_core::api::{ForkConsent, StartOrder, Started};
 use pushway_core::delivery::{Push, made_id};
-use pushway_core::ids::{CommitSha, HookId, PipelineName, RefKind, RefName, RepositoryId, VariableName};
+use pushway_core::ids::{RefKind, RepositoryId};
 use pushway_core::intake::{Taken, Wish, take, take_wish};
 use pushway_core::ports::{
     BranchRecords, Clock, Deliveries, DeliveryOutcome, Heads, Hooks, PullRequests, Random, ReadRuns,
     StartExecutions,
 };
 use pushway_core::source::{Hook, Provider, PullRequest, Trigger};
-use serde::Deserialize;
-use serde_json::json;
 
-use crate::reply::{Problem, Reply, body, caller, key, parsed};
-
-/// What to start.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Order {
-    provider: Provider,
-    hook: HookId,
-    #[serde(rename = "ref")]
-    git_ref: RefName,
-    commit: Option<CommitSha>,
-    pipeline: Option<PipelineName>,
-    #[serde(default)]
-    variables: BTreeMap<VariableName, String>,
-}
-
-/// Which commit of a pull request to let in.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Approval {
-    commit: CommitSha,
-}
+use crate::call::{Call, parsed};
+use crate::reply::{Problem, Reply};
 
 /// `POST /v1/runs`.
-pub(crate) async fn start<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Reply, Problem>
+pub(crate) async fn start<P>(ports: &P, call: &Call<'_>) -> Result<Reply, Problem>
 where
     P: Hooks + BranchRecords + ReadRuns + Heads + Deliveries + StartExecutions + Clock + Random,
 {
-    let order: Order = body(request)?;
+    let order: StartOrder = call.order()?;
     let hook = hook(ports, order.provider, order.hook.as_str()).await?;
     let git_ref = order.git_ref;
     if matches!(git_ref.kind(), RefKind::Other) {
@@ -52,14 +30,10 @@ where
         )));
     }
     let wish = Wish {
-        delivery: made_id("manual", &[key(request)?]),
+        delivery: made_id("manual", &[call.key()?]),
         git_ref: git_ref.clone(),
         commit: order.commit,
-        trigger: Trigger::Manual {
-            by: caller(request),
-            pipeline: order.pipeline,
-            variables: order.variables,
-        },
+        trigger: Trigger::Manual { by: call.by(), pipeline: order.pipeline, variables: order.variables },
         file: None,
     };
     match take_wish(ports, &hook, wish).await? {
@@ -70,19 +44,13 @@ where
 
 /// `POST /v1/repositories/{provider}/{hook}/pull-requests/{number}/approve`: lets one commit of a pull request
 /// be built, and no other (row A20).
-pub(crate) async fn approve<P>(
-    ports: &P,
-    request: &ApiGatewayV2httpRequest,
-    provider: &str,
-    id: &str,
-    number: &str,
-) -> Result<Reply, Problem>
+pub(crate) async fn approve<P>(ports: &P, call: &Call<'_>) -> Result<Reply, Problem>
 where
     P: Hooks + PullRequests + Deliveries + StartExecutions + Clock + Random,
 {
-    let hook = hook(ports, parsed(provider)?, id).await?;
-    let number: u64 = parsed(number)?;
-    let Approval { commit } = body(request)?;
+    let hook = hook(ports, call.parsed("provider")?, call.text("hook")).await?;
+    let number: u64 = call.parsed("number")?;
+    let ForkConsent { commit } = call.order()?;
     let view = ports.pull_request(&hook, number).await?;
     let view = view.filter(|view| view.is_open);
     let view = view.ok_or_else(|| Problem::NotFound(format!("there is no open pull request {number}")))?;
@@ -96,7 +64,7 @@ where
         Provider::Gitlab => format!("refs/merge-requests/{number}/head"),
         _ => format!("refs/pull/{number}/head"),
     };
-    let by = caller(request);
+    let by = call.by();
     let push = Push {
         delivery: parsed(&made_id("approved", &[&git_ref, commit.as_str(), &by]))?,
         repository_id: match &hook.repository_id {
@@ -130,10 +98,10 @@ pub(crate) fn answer(taken: Taken) -> Result<Reply, Problem> {
     match taken {
         Taken::New { run, .. } => {
             tracing::info!(run_id = %run, "run started by hand");
-            Ok(Reply { status: StatusCode::ACCEPTED, body: json!({ "run_id": run, "new": true }) })
+            Reply::with(StatusCode::ACCEPTED, &Started::Run { run_id: run, new: true })
         }
-        Taken::Before(DeliveryOutcome::Run(run)) => Ok(Reply::ok(json!({ "run_id": run, "new": false }))),
-        Taken::Before(DeliveryOutcome::Ignored(rule)) => Ok(Reply::ok(json!({ "ignored": rule }))),
+        Taken::Before(DeliveryOutcome::Run(run)) => Reply::ok(&Started::Run { run_id: run, new: false }),
+        Taken::Before(DeliveryOutcome::Ignored(rule)) => Reply::ok(&Started::Ignored { ignored: rule }),
         Taken::Malformed(malformed) => Err(Problem::BadRequest(malformed.to_string())),
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommitSha, HookId, PipelineName, RefName, RunId};
@@ -21,7 +22,7 @@ const STEP: u64 = 1_000;
 const REMEMBERED_OVERTAKEN: usize = 64;
 
 /// What is known of a ref across runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Branch {
     /// The forge's kind.
     pub provider: Provider,
@@ -42,7 +43,7 @@ pub struct Branch {
 }
 
 /// The newest push of a ref.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
     /// Where the ref points.
     pub commit: CommitSha,
@@ -55,7 +56,7 @@ pub struct Head {
 }
 
 /// A movement of a ref.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Move {
     /// Where the ref pointed.
     pub before: Option<CommitSha>,
@@ -66,7 +67,7 @@ pub struct Move {
 }
 
 /// One pipeline's runs of a ref that build or test, or wait for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lane {
     /// Those that go on or wait, in the order of their places.
     pub inside: Vec<Inside>,
@@ -77,7 +78,7 @@ pub struct Lane {
 }
 
 /// A run in its lane.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inside {
     /// The run.
     pub run: RunId,

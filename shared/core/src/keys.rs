@@ -3,7 +3,7 @@
 //!
 //! Shapes: `pk` names a thing, `sk` a part of it. Indexes serve lists only; see `docs/architecture.md`.
 
-use crate::ids::{DeliveryId, EnvironmentName, HookId, PipelineName, RefName, RunId};
+use crate::ids::{DeliveryId, EnvironmentName, HookId, PipelineName, RefName, RunId, TokenName};
 use crate::plan::Place;
 use crate::source::Provider;
 use crate::views::ServiceRef;
@@ -39,6 +39,8 @@ pub const OPEN_HOOKS: &str = "OPEN#hook";
 pub const OPEN_RECONCILIATIONS: &str = "OPEN#reconcile";
 /// Index partition of the schedules by when they are due.
 pub const OPEN_SCHEDULES: &str = "OPEN#schedule";
+/// Index partition of the API tokens.
+pub const OPEN_TOKENS: &str = "OPEN#token";
 /// Index partition of the open waits.
 pub const OPEN_WAITS: &str = "OPEN#wait";
 
@@ -118,6 +120,21 @@ pub fn image_subscription(repository: &str, provider: Provider, hook: &HookId) -
 /// The partition of those who ask for pushes of an ECR repository.
 pub fn image_subscribers(repository: &str) -> String {
     join(&["IMAGE", repository])
+}
+
+/// An API token.
+pub fn token(name: &TokenName) -> Key {
+    meta(&["TOKEN", name.as_str()])
+}
+
+/// The partition of a day's part of the audit list.
+pub fn audit_day(day: jiff::civil::Date) -> String {
+    join(&["AUDIT", &day.to_string()])
+}
+
+/// What an order under an idempotency key came to, by the hash of who gave it and their key.
+pub fn order(key: &str) -> Key {
+    meta(&["ORDER", key])
 }
 
 /// A delivery.

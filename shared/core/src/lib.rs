@@ -4,7 +4,10 @@
 //! environment variable, so that each decision can be tested without any of them. Handlers load, call
 //! one function of this crate, store and act.
 
+pub mod access;
+pub mod api;
 pub mod approval;
+pub mod audit;
 pub mod branch;
 pub mod checkpoint;
 pub mod checks;
@@ -28,6 +31,7 @@ pub mod keys;
 pub mod messages;
 pub mod notice;
 pub mod one_off;
+pub mod order;
 pub mod pipeline_file;
 pub mod plan;
 pub mod ports;

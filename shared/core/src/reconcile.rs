@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::branch::Branch;
@@ -26,7 +27,7 @@ pub const HEALTH_EVERY: SignedDuration = SignedDuration::from_mins(10);
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is known of one hook's reconciliation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reconciliation {
     /// The forge's kind.
     pub provider: Provider,

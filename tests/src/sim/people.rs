@@ -29,25 +29,74 @@ pub fn get(world: &World, path: &str) -> (u64, Value) {
 }
 
 fn ask(world: &World, method: &str, name: &str, path: &str, key: &str, body: &str) -> (u64, Value) {
-    let request = json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
-        "headers": { "idempotency-key": key }, "isBase64Encoded": false, "body": body,
-        "requestContext": {
-            "accountId": "1", "apiId": "a", "domainName": "d", "domainPrefix": "d", "requestId": "r1",
-            "routeKey": "$default", "stage": "$default", "time": "", "timeEpoch": 0,
-            "authorizer": { "iam": {
-                "accessKey": "k", "accountId": "1", "callerId": "c", "principalOrgId": "o", "userArn": arn(name), "userId": "u",
-            } },
-            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "t" },
-        },
-    });
     for _ in 0..5 {
-        let Ok(answer) = invoke(world, "api", request.clone()) else { continue };
-        let status = answer["statusCode"].as_u64().unwrap_or_default();
-        if status < 500 {
-            let body = answer["body"].as_str().unwrap_or_default();
-            return (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}")));
+        let request = signed(method, name, path, &[("idempotency-key", key)], body);
+        let Some(answer) = send(world, &request) else { continue };
+        if answer.status < 500 {
+            return (answer.status, answer.json());
         }
     }
     panic!("{method} {path} is never answered")
+}
+
+/// What the API has answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u64,
+    /// Its headers, in lower case.
+    pub headers: Value,
+    /// Its body, as it came.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// A header's text; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers[name].as_str().unwrap_or_default()
+    }
+}
+
+/// A request that the gateway has found signed by someone of the account, as it hands it on. `path` may have a query.
+pub fn signed(method: &str, name: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Value {
+    let mut request = unsigned(method, &format!("/iam{path}"), headers, body);
+    request["requestContext"]["authorizer"] = json!({ "iam": {
+        "accessKey": "k", "accountId": "1", "callerId": "c", "principalOrgId": "o", "userArn": arn(name), "userId": "u",
+    } });
+    request
+}
+
+/// A request as the gateway hands it on without looking at who sends it. `path` may have a query.
+pub fn unsigned(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Value {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let own = [("content-type", "application/json")];
+    let headers: serde_json::Map<String, Value> =
+        own.iter().chain(headers).map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+        "headers": headers, "isBase64Encoded": false, "body": body,
+        "requestContext": {
+            "accountId": "1", "apiId": "a", "domainName": "d", "domainPrefix": "d", "requestId": "r1",
+            "routeKey": "$default", "stage": "$default", "time": "", "timeEpoch": 0,
+            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "t" },
+        },
+    })
+}
+
+/// Hands a request to the API once; `None` where its process died or failed.
+pub fn send(world: &World, request: &Value) -> Option<Answer> {
+    let answer = invoke(world, "api", request.clone()).ok()?;
+    Some(Answer {
+        status: answer["statusCode"].as_u64().unwrap_or_default(),
+        headers: answer["headers"].clone(),
+        body: answer["body"].as_str().unwrap_or_default().to_owned(),
+    })
 }

@@ -1,7 +1,6 @@
 //! Signed requests to the installation's API.
 //!
-//! The signature (`SigV4`, service `execute-api`) is all the sign-in there is: who may invoke the API in AWS
-//! may use it. It covers method, address, body and every header that says what is meant.
+//! With the signature (`SigV4`, service `execute-api`) who may invoke the API in AWS may use it. It covers method, address, body and every header that says what is meant.
 
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +37,28 @@ pub struct ApiAnswer {
 }
 
 impl ApiCall {
+    /// The request, but for whoever asks.
+    pub fn request(&self, http: &reqwest::Client) -> reqwest::RequestBuilder {
+        let mut request = match &self.body {
+            Some(body) => http.post(self.url.clone()).body(body.clone()),
+            None => http.get(self.url.clone()),
+        };
+        for (name, value) in self.headers() {
+            request = request.header(name, value);
+        }
+        request
+    }
+
+    /// Sends the request. A fault is retryable where no whole answer came.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer<ApiAnswer> {
+        let broken =
+            |error: reqwest::Error| Fault::Retryable(format!("{} {}: {error}", self.method(), self.url));
+        let answer = request.timeout(API_TIMEOUT).send().await.map_err(broken)?;
+        let status = answer.status().as_u16();
+        let body = answer.text().await.map_err(broken)?;
+        Ok(ApiAnswer { status, body })
+    }
+
     fn method(&self) -> &'static str {
         if self.body.is_some() { "POST" } else { "GET" }
     }
@@ -53,22 +74,11 @@ impl ApiCall {
 impl Account {
     /// Asks the API with a signed request. A fault is retryable where no whole answer came.
     pub async fn ask(&self, http: &reqwest::Client, call: &ApiCall) -> Answer<ApiAnswer> {
-        let (method, url) = (call.method(), &call.url);
-        let mut request = match &call.body {
-            Some(body) => http.post(url.clone()).body(body.clone()),
-            None => http.get(url.clone()),
-        };
-        for (name, value) in call.headers() {
-            request = request.header(name, value);
-        }
+        let mut request = call.request(http);
         for (name, value) in self.signature(call).await? {
             request = request.header(name, value);
         }
-        let broken = |error: reqwest::Error| Fault::Retryable(format!("{method} {url}: {error}"));
-        let answer = request.timeout(API_TIMEOUT).send().await.map_err(broken)?;
-        let status = answer.status().as_u16();
-        let body = answer.text().await.map_err(broken)?;
-        Ok(ApiAnswer { status, body })
+        call.send(request).await
     }
 
     /// The headers of a request's signature.

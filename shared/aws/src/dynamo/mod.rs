@@ -5,6 +5,7 @@
 //! consistent. A write whose answer was lost must look like success to the one who wrote (row F13), so
 //! every failed condition is followed by a look at what is stored.
 
+mod access;
 mod deliveries;
 mod environments;
 mod history;

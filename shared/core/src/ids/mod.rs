@@ -114,6 +114,10 @@ text_id!(
     EnvironmentName, "environment name", "use 1 to 63 lower-case letters, digits and inner hyphens", is_slug
 );
 text_id!(
+    /// The name of an API token, never used for another one.
+    TokenName, "token name", "use 1 to 63 lower-case letters, digits and inner hyphens", is_slug
+);
+text_id!(
     /// The id of a hook: what ties a delivery to a repository and its secret.
     /// For `CodeCommit` it is the repository's name, whose rules these are (API Reference, "CreateRepository").
     HookId, "hook id", "use 1 to 100 letters, digits, dots, hyphens and underscores",

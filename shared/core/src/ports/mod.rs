@@ -31,6 +31,7 @@ use crate::views::{
 };
 use crate::wait::{Subject, Wait};
 
+mod access;
 mod artifacts;
 mod checks;
 mod definitions;
@@ -38,6 +39,7 @@ mod forges;
 mod repositories;
 mod schedules;
 
+pub use access::{AuditTrail, Orders, Tokens};
 pub use artifacts::{ArtifactView, ReadArtifacts, ReadImages, TagView};
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use definitions::ReadDefinitions;

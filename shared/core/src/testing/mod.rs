@@ -22,6 +22,7 @@ use crate::source::{Hook, Provider};
 use crate::views::ServiceRef;
 use crate::wait::Wait;
 
+mod access;
 mod artifacts;
 mod branches;
 mod builds;
@@ -57,6 +58,7 @@ pub struct World {
 /// Everything the world holds.
 #[derive(Debug)]
 struct State {
+    access: access::Access,
     now: Timestamp,
     randomness: u64,
     faults: faults::Faults,
@@ -111,6 +113,7 @@ impl World {
     /// An empty world in the year 2026.
     pub fn new() -> Self {
         let state = State {
+            access: access::Access::default(),
             now: Timestamp::from_second(1_790_000_000).unwrap_or_default(),
             randomness: 0,
             faults: faults::Faults::default(),

@@ -1,0 +1,109 @@
+//! A request on its way to its handler: who asks, of what, with which parameters and body.
+
+use std::str::FromStr;
+
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use base64::Engine as _;
+use http::header;
+use pushway_core::access::Principal;
+use serde::de::DeserializeOwned;
+
+use crate::operations::Operation;
+use crate::reply::Problem;
+
+/// Largest body taken, in bytes: the largest is a pipeline file to try.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
+/// A request whose operation is known, and whose caller may ask for it.
+pub(crate) struct Call<'r> {
+    pub(crate) operation: &'static Operation,
+    pub(crate) principal: Principal,
+    pub(crate) request: &'r ApiGatewayV2httpRequest,
+    /// The path, without the prefix that says how it is signed.
+    pub(crate) path: &'r str,
+    /// The path's parameters by name.
+    pub(crate) parameters: matchit::Params<'static, 'r>,
+    /// The body as it came.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Call<'_> {
+    /// A parameter of the path, as it came.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.parameters.get(name).unwrap_or_default()
+    }
+
+    /// A parameter of the path that must be of a kind.
+    pub(crate) fn parsed<T: FromStr>(&self, name: &str) -> Result<T, Problem>
+    where
+        T::Err: std::fmt::Display,
+    {
+        parsed(self.text(name))
+    }
+
+    /// The parameters of the query. One that is not known is refused: a typing error would widen the question.
+    pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let text = self.request.raw_query_string.as_deref().unwrap_or_default();
+        serde_html_form::from_str(text)
+            .map_err(|error| Problem::BadRequest(format!("the query is wrong: {error}")))
+    }
+
+    /// The body as what it must be.
+    pub(crate) fn order<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Problem::BadRequest(format!("the body can't be read: {error}")))
+    }
+
+    /// Who asks.
+    pub(crate) fn by(&self) -> String {
+        self.principal.name.clone()
+    }
+
+    /// The key that makes asking again the same wish, if there is one.
+    pub(crate) fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
+        let Some(key) = self.request.headers.get("idempotency-key") else { return Ok(None) };
+        let key = key.to_str().ok().filter(|key| (1..=200).contains(&key.len()));
+        key.map(Some).ok_or_else(|| {
+            Problem::BadRequest("the header idempotency-key must be 1 to 200 printable characters".into())
+        })
+    }
+
+    /// What makes asking again the same wish: the client's own key, else this very request.
+    pub(crate) fn key(&self) -> Result<&str, Problem> {
+        let own = self.request.request_context.request_id.as_deref();
+        self.idempotency_key()?
+            .or(own)
+            .ok_or_else(|| Problem::BadRequest("send the header idempotency-key".into()))
+    }
+}
+
+/// A text that must be of a kind.
+pub(crate) fn parsed<T: FromStr>(text: &str) -> Result<T, Problem>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| Problem::BadRequest(error.to_string()))
+}
+
+/// The body of a request, within bounds.
+pub(crate) fn body(request: &ApiGatewayV2httpRequest) -> Result<Vec<u8>, Problem> {
+    let text = request.body.as_deref().unwrap_or_default();
+    // Base64 takes four characters for three bytes.
+    if text.len() > MAX_BODY * 4 / 3 + 4 {
+        return Err(Problem::TooLarge(MAX_BODY));
+    }
+    let bytes = if request.is_base64_encoded {
+        let bad = |error| Problem::BadRequest(format!("the body can't be read: {error}"));
+        base64::engine::general_purpose::STANDARD.decode(text).map_err(bad)?
+    } else {
+        text.as_bytes().to_vec()
+    };
+    if bytes.len() > MAX_BODY { Err(Problem::TooLarge(MAX_BODY)) } else { Ok(bytes) }
+}
+
+/// Whether the body is said to be JSON. A page of another site can't say so without being asked for leave first.
+pub(crate) fn is_json(request: &ApiGatewayV2httpRequest) -> bool {
+    let kind =
+        request.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}

@@ -1,0 +1,77 @@
+//! From an operation to the handler that carries it out.
+
+use http::StatusCode;
+use pushway_core::api;
+use pushway_core::pipeline_file::JSON_SCHEMA;
+use pushway_core::ports::{
+    AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
+    Hooks, ListHooks, Overdue, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs,
+    Reconciliations, Runs, StartExecutions, Tokens, Waits,
+};
+
+use crate::call::Call;
+use crate::operations::Verb;
+use crate::reply::{Problem, Reply};
+use crate::{approvals, environments, explain, openapi, pauses, repositories, runs, start, tokens};
+
+/// Carries out what was asked, by someone who may ask it.
+pub(crate) async fn dispatch<P>(ports: &P, call: &Call<'_>) -> Result<Reply, Problem>
+where
+    P: Runs
+        + Plans
+        + History
+        + Environments
+        + Waits
+        + Overdue
+        + Callbacks
+        + ReadBuilds
+        + ReadLogs
+        + Hooks
+        + ListHooks
+        + Reconciliations
+        + BranchRecords
+        + ReadDeliveries
+        + Deliveries
+        + Differences
+        + Heads
+        + PullRequests
+        + StartExecutions
+        + Tokens
+        + AuditTrail
+        + Clock
+        + Random,
+{
+    match call.operation.verb {
+        Verb::OpenApi => Ok(Reply::of(StatusCode::OK, "application/json", openapi::document())),
+        Verb::PipelineSchema => {
+            Ok(Reply::of(StatusCode::OK, "application/schema+json", JSON_SCHEMA.to_owned()))
+        }
+        Verb::Health => Reply::ok(&runs::health(ports).await?),
+        Verb::Me => Reply::ok(&api::Me { name: call.by(), scopes: call.principal.scopes.clone() }),
+        Verb::ListRuns => Reply::ok(&runs::list(ports, call).await?),
+        Verb::StartRun => start::start(ports, call).await,
+        Verb::ShowRun => Reply::ok(&runs::show(runs::asked(ports, call).await?)),
+        Verb::Journal => Reply::ok(&runs::journal(ports, call).await?),
+        Verb::Plan => Reply::ok(&runs::plan(ports, call).await?),
+        Verb::Jobs => Reply::ok(&api::Jobs { jobs: runs::asked(ports, call).await?.jobs }),
+        Verb::JobLog => Reply::ok(&runs::log(ports, call).await?),
+        Verb::Artifacts => Reply::ok(&runs::artifacts(&runs::asked(ports, call).await?)),
+        Verb::Approvals => Reply::ok(&approvals::list(ports).await?),
+        Verb::Approve => Reply::ok(&approvals::approve(ports, call).await?),
+        Verb::Reject => Reply::ok(&approvals::reject(ports, call).await?),
+        Verb::Continue => Reply::ok(&pauses::go_on(ports, call).await?),
+        Verb::GoBack => Reply::ok(&pauses::go_back(ports, call).await?),
+        Verb::ShowEnvironment => Reply::ok(&environments::show(ports, call).await?),
+        Verb::Freeze => Reply::ok(&environments::freeze(ports, call).await?),
+        Verb::Unfreeze => Reply::ok(&environments::unfreeze(ports, call).await?),
+        Verb::RollBack => environments::rollback(ports, call).await,
+        Verb::Repositories => Reply::ok(&repositories::list(ports).await?),
+        Verb::ApproveFork => start::approve(ports, call).await,
+        Verb::Explain => Reply::ok(&explain::explain(ports, call).await?),
+        Verb::TryFile => Reply::ok(&explain::try_file(ports, call).await?),
+        Verb::Tokens => Reply::ok(&tokens::list(ports).await?),
+        Verb::MakeToken => tokens::make(ports, call).await,
+        Verb::RevokeToken => Reply::ok(&tokens::revoke(ports, call).await?),
+        Verb::Audit => Reply::ok(&tokens::audit(ports, call).await?),
+    }
+}
