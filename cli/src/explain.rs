@@ -52,7 +52,10 @@ pub(crate) async fn main(at: &At, as_json: bool, args: &Args) -> anyhow::Result<
     let client = at.client().await?;
     let answer = match (&args.run, &args.file) {
         (Some(run), Some(file)) => try_file(&client, *run, file).await?,
-        _ => client.get(&["v1", "explain"], &query(args)?).await?,
+        _ => {
+            let (of, query) = question(args)?;
+            client.get(&["v1", "explain", of], &query).await?
+        }
     };
     if as_json {
         output::json(&answer)?;
@@ -71,17 +74,20 @@ async fn try_file(client: &Client, run: RunId, file: &PathBuf) -> anyhow::Result
     client.post(&["v1", "explain"], &json!({ "run": run, "path": path, "file": text })).await
 }
 
-fn query(args: &Args) -> anyhow::Result<Vec<(&'static str, String)>> {
+/// Which kind of thing is asked for, and which one.
+fn question(args: &Args) -> anyhow::Result<(&'static str, Vec<(&'static str, String)>)> {
     if let Some(commit) = &args.commit {
-        return Ok(vec![("commit", commit.to_string())]);
+        return Ok(("commit", vec![("commit", commit.to_string())]));
     }
     let Some((provider, hook)) = &args.repo else { bail!("give --repo provider/hook") };
     let mut query = vec![("provider", provider.to_string()), ("hook", hook.to_string())];
-    query.extend(args.delivery.iter().map(|delivery| ("delivery", delivery.to_string())));
-    if let Some(branch) = &args.branch {
-        query.push(("ref", full_ref(branch)?.to_string()));
+    if let Some(delivery) = &args.delivery {
+        query.push(("delivery", delivery.to_string()));
+        return Ok(("delivery", query));
     }
-    Ok(query)
+    let branch = args.branch.as_deref().unwrap_or_default();
+    query.push(("ref", full_ref(branch)?.to_string()));
+    Ok(("ref", query))
 }
 
 /// An answer as people read it.

@@ -18,25 +18,34 @@ const OLDEST_PYTHON: (u32, u32) = (3, 11);
 
 /// Makes sure that the tools are installed, in about a minute the first time and at once afterwards.
 pub async fn install(layout: &Layout, progress: Progress<'_>) -> anyhow::Result<()> {
-    let stamp = layout.venv().join("pushway-stamp");
-    let wanted = hex::encode(Sha256::digest(REQUIREMENTS));
+    install_into(layout, &layout.venv(), REQUIREMENTS, progress).await
+}
+
+/// Makes sure that a virtual environment holds just these packages.
+pub async fn install_into(
+    layout: &Layout,
+    venv: &Path,
+    pins: &str,
+    progress: Progress<'_>,
+) -> anyhow::Result<()> {
+    let stamp = venv.join("pushway-stamp");
+    let wanted = hex::encode(Sha256::digest(pins));
     let is_current = || std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted);
     if is_current() {
         return Ok(());
     }
     check_python().await?;
     std::fs::create_dir_all(layout.logs()).context("create the log folder")?;
-    let _lock = lock(layout).await?;
+    let _lock = lock(venv).await?;
     if is_current() {
         return Ok(());
     }
-    progress("installing the python tools into .pushway/venv (once, about a minute)");
-    let requirements = layout.root().join("requirements.txt");
-    std::fs::write(&requirements, REQUIREMENTS).context("write the pinned requirements")?;
+    progress(&format!("installing python tools into {} (once, about a minute)", venv.display()));
+    let requirements = venv.with_extension("txt");
+    std::fs::write(&requirements, pins).context("write the pinned requirements")?;
     let log = layout.logs().join("tools.log");
-    let venv = layout.venv();
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv), &log).await?;
-    let mut pip = Command::new(layout.venv_bin().join("python"));
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv), &log).await?;
+    let mut pip = Command::new(venv.join("bin/python"));
     pip.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"]);
     // Its cache would lie in the user's home.
     pip.arg("--no-cache-dir");
@@ -45,9 +54,8 @@ pub async fn install(layout: &Layout, progress: Progress<'_>) -> anyhow::Result<
 }
 
 /// Waits for the others who install into the same environment: several projects may share one by a link.
-async fn lock(layout: &Layout) -> anyhow::Result<File> {
-    let venv = layout.venv();
-    let beside = venv.canonicalize().unwrap_or(venv).with_extension("lock");
+async fn lock(venv: &Path) -> anyhow::Result<File> {
+    let beside = venv.canonicalize().unwrap_or_else(|_| venv.to_owned()).with_extension("lock");
     let file = File::create(&beside).with_context(|| format!("open {}", beside.display()))?;
     tokio::task::spawn_blocking(move || file.lock().map(|()| file))
         .await

@@ -2,4 +2,5 @@
 
 pub mod forges;
 pub mod repository;
+pub mod served;
 pub mod sim;

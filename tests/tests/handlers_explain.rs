@@ -17,7 +17,8 @@ fn ask(story: &Story, method: &str, path: &str, query: &[(&str, &str)], body: &V
 }
 
 fn explain(story: &Story, query: &[(&str, &str)]) -> Value {
-    let (status, body) = ask(story, "GET", "/v1/explain", query, &Value::Null);
+    let kind = query.last().expect("what to explain").0;
+    let (status, body) = ask(story, "GET", &format!("/v1/explain/{kind}"), query, &Value::Null);
     assert_eq!(status, 200, "{body}");
     body
 }
@@ -45,7 +46,7 @@ fn every_delivery_commit_and_branch_is_explained_by_the_rule_that_decided() {
     assert_eq!((&told["head"]["commit"], &told["head"]["run"]), (&json!(main), &json!(run)));
     assert_eq!(told["explanations"][0]["status"], "succeeded");
     let (status, problem) =
-        ask(&story, "GET", "/v1/explain", &of_hook("delivery", "never-came"), &Value::Null);
+        ask(&story, "GET", "/v1/explain/delivery", &of_hook("delivery", "never-came"), &Value::Null);
     assert_eq!(status, 404);
     assert!(problem["detail"].as_str().unwrap().contains("never arrived"), "{problem}");
 }

@@ -8,6 +8,9 @@ use pushway_local::{Engine, docker, tools};
 use crate::process::{command, say};
 use crate::{fuzz, package, root};
 
+/// The packages of the fuzzer that asks the API for what its document promises.
+const API_FUZZER: &str = include_str!("../../tests/schemathesis.txt");
+
 /// How to test.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -21,7 +24,9 @@ pub(crate) async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let root = root();
     package::debug_with_tests()?;
     let engine = Engine::new(&root)?;
-    tools::install(engine.layout(), &say).await?;
+    let layout = engine.layout();
+    tools::install(layout, &say).await?;
+    tools::install_into(layout, &layout.root().join("schemathesis"), API_FUZZER, &say).await?;
     let log = engine.layout().logs().join("docker-install.log");
     docker::prepare(std::env::var("DOCKER_HOST").ok().as_deref(), &log, &say).await?;
     let fuzzer = if args.fuzz_seconds == 0 { None } else { Some(fuzz::build()?) };

@@ -25,8 +25,9 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let header = |name: &str| parts.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     assert!(header("authorization").starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"));
-    let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
-    let whole = parts.uri.to_string();
+    let unsigned = |path: &str| path.strip_prefix("/iam").unwrap_or_else(|| panic!("{path}")).to_owned();
+    let (method, path) = (parts.method.to_string(), unsigned(parts.uri.path()));
+    let whole = unsigned(&parts.uri.to_string());
     seen.lock().unwrap().push((method.clone(), whole, header("idempotency-key"), body));
     let value = match (method.as_str(), path.as_str()) {
         ("GET", "/v1/repositories") => json!({ "repositories": [
@@ -34,7 +35,7 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
               "webhook": { "state": "failing", "reason": "502 \u{1b}[2Jno" }, "reconciled_at": null,
               "problem": null, "old_secret_until": null },
         ]}),
-        ("GET", "/v1/explain") => json!({ "explanations": [
+        ("GET", "/v1/explain/delivery" | "/v1/explain/ref") => json!({ "explanations": [
             { "run": null, "pipeline": null, "status": null, "trigger": "a delivery", "because": "ignored: ping" },
         ]}),
         ("POST", "/v1/explain") => json!({ "would": "reject", "because": "pushway.yml:1:1: no" }),
@@ -92,7 +93,7 @@ async fn repositories_and_reasons_are_shown_to_people_and_to_programs() {
     assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap()[0]["hook"], "octo.web");
 
     let (said, (_, path, ..)) = api.ask(&["explain", "--delivery", "d-1", "--repo", "github/octo/web"]).await;
-    assert_eq!(path, "/v1/explain?provider=github&hook=octo.web&delivery=d-1");
+    assert_eq!(path, "/v1/explain/delivery?provider=github&hook=octo.web&delivery=d-1");
     assert!(said.out.contains("because  ignored: ping"), "{}", said.out);
     let (_, (_, path, ..)) = api.ask(&["explain", "--branch", "a&b", "--repo", "github/octo.web"]).await;
     assert!(path.ends_with("ref=refs%2Fheads%2Fa%26b"), "{path}");

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use http::header;
 use pushway_core::access::Principal;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::operations::Operation;
 use crate::reply::Problem;
@@ -50,8 +51,10 @@ impl Call<'_> {
 
     /// The body as what it must be.
     pub(crate) fn order<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Problem::BadRequest(format!("the body can't be read: {error}")))
+        let bad = |error| Problem::BadRequest(format!("the body can't be read: {error}"));
+        let mut body: Value = serde_json::from_slice(&self.body).map_err(bad)?;
+        whole_numbers(&mut body);
+        serde_json::from_value(body).map_err(bad)
     }
 
     /// Who asks.
@@ -74,6 +77,21 @@ impl Call<'_> {
         self.idempotency_key()?
             .or(own)
             .ok_or_else(|| Problem::BadRequest("send the header idempotency-key".into()))
+    }
+}
+
+/// JSON has one kind of number, and some write a whole one as `1.0`.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|_| number.is_f64()).filter(|float| float.fract() == 0.0);
+            if let Some(whole) = whole.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *value = whole.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
     }
 }
 

@@ -42,9 +42,9 @@ where
         + Random,
 {
     match call.operation.verb {
-        Verb::OpenApi => Ok(Reply::of(StatusCode::OK, "application/json", openapi::document())),
+        Verb::OpenApi => Ok(Reply::of(StatusCode::OK, call.operation.content_type, openapi::document())),
         Verb::PipelineSchema => {
-            Ok(Reply::of(StatusCode::OK, "application/schema+json", JSON_SCHEMA.to_owned()))
+            Ok(Reply::of(StatusCode::OK, call.operation.content_type, JSON_SCHEMA.to_owned()))
         }
         Verb::Health => Reply::ok(&runs::health(ports).await?),
         Verb::Me => Reply::ok(&api::Me { name: call.by(), scopes: call.principal.scopes.clone() }),
@@ -67,7 +67,9 @@ where
         Verb::RollBack => environments::rollback(ports, call).await,
         Verb::Repositories => Reply::ok(&repositories::list(ports).await?),
         Verb::ApproveFork => start::approve(ports, call).await,
-        Verb::Explain => Reply::ok(&explain::explain(ports, call).await?),
+        Verb::ExplainCommit => Reply::ok(&explain::commit(ports, call).await?),
+        Verb::ExplainDelivery => Reply::ok(&explain::delivery(ports, call).await?),
+        Verb::ExplainRef => Reply::ok(&explain::branch(ports, call).await?),
         Verb::TryFile => Reply::ok(&explain::try_file(ports, call).await?),
         Verb::Tokens => Reply::ok(&tokens::list(ports).await?),
         Verb::MakeToken => tokens::make(ports, call).await,

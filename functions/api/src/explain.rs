@@ -16,49 +16,75 @@ use crate::call::Call;
 use crate::reply::Problem;
 use crate::runs::find;
 
-/// What to explain: a commit, or a delivery or ref of a hook.
+/// Which commit to explain.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Question {
-    /// All runs of this commit.
-    commit: Option<CommitSha>,
-    /// Where the hook's repository lies.
-    provider: Option<Provider>,
-    /// The hook's id.
-    hook: Option<HookId>,
-    /// The delivery, by the id that its forge gave it.
-    delivery: Option<DeliveryId>,
-    /// The branch or tag, in full.
-    #[serde(rename = "ref")]
-    git_ref: Option<RefName>,
+pub(crate) struct OfCommit {
+    /// The commit, in full.
+    commit: CommitSha,
 }
 
-/// `GET /v1/explain` of a delivery, a commit or a branch.
-pub(crate) async fn explain<P>(ports: &P, call: &Call<'_>) -> Result<Explanations, Problem>
+/// Which delivery to explain.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfDelivery {
+    /// Where the hook's repository lies.
+    provider: Provider,
+    /// The hook's id.
+    hook: HookId,
+    /// The delivery, by the id that its forge gave it.
+    delivery: DeliveryId,
+}
+
+/// Which branch or tag to explain.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfRef {
+    /// Where the hook's repository lies.
+    provider: Provider,
+    /// The hook's id.
+    hook: HookId,
+    /// The branch or tag, in full.
+    #[serde(rename = "ref")]
+    git_ref: RefName,
+}
+
+/// `GET /v1/explain/commit`: all runs of a commit.
+pub(crate) async fn commit<P: ReadRuns + History>(
+    ports: &P,
+    call: &Call<'_>,
+) -> Result<Explanations, Problem> {
+    let OfCommit { commit } = call.query()?;
+    let explanations = of_commit(ports, &commit, |_| true).await?;
+    Ok(Explanations { explanations, ..Explanations::default() })
+}
+
+/// `GET /v1/explain/delivery`.
+pub(crate) async fn delivery<P>(ports: &P, call: &Call<'_>) -> Result<Explanations, Problem>
 where
-    P: ReadRuns + History + Hooks + ReadDeliveries + BranchRecords + Reconciliations,
+    P: ReadRuns + History + Hooks + ReadDeliveries,
 {
-    let Question { commit, provider, hook, delivery, git_ref } = call.query()?;
-    if let Some(commit) = commit {
-        let explanations = of_commit(ports, &commit, |_| true).await?;
-        return Ok(Explanations { explanations, ..Explanations::default() });
-    }
-    let (Some(provider), Some(id)) = (provider, hook) else {
-        return Err(Problem::BadRequest(
-            "ask for a commit, or for provider and hook with a delivery or ref".into(),
-        ));
-    };
-    let hook = ports.hook(provider, id.as_str()).await?;
-    let hook = hook.ok_or_else(|| {
+    let OfDelivery { provider, hook, delivery } = call.query()?;
+    let hook = connected(ports, provider, &hook).await?;
+    of_delivery(ports, &hook, &delivery).await
+}
+
+/// `GET /v1/explain/ref`: the newest push of a branch or tag, and where it points.
+pub(crate) async fn branch<P>(ports: &P, call: &Call<'_>) -> Result<Explanations, Problem>
+where
+    P: ReadRuns + History + Hooks + BranchRecords + Reconciliations,
+{
+    let OfRef { provider, hook, git_ref } = call.query()?;
+    let hook = connected(ports, provider, &hook).await?;
+    of_branch(ports, &hook, &git_ref).await
+}
+
+async fn connected<P: Hooks>(ports: &P, provider: Provider, id: &HookId) -> Result<Hook, Problem> {
+    ports.hook(provider, id.as_str()).await?.ok_or_else(|| {
         Problem::NotFound(format!(
             "no {provider} repository is connected as {id:?}; see GET /v1/repositories"
         ))
-    })?;
-    match (delivery, git_ref) {
-        (Some(delivery), _) => of_delivery(ports, &hook, &delivery).await,
-        (None, Some(git_ref)) => of_branch(ports, &hook, &git_ref).await,
-        (None, None) => Err(Problem::BadRequest("ask for a delivery, a commit or a ref".into())),
-    }
+    })
 }
 
 async fn of_delivery<P>(ports: &P, hook: &Hook, delivery: &DeliveryId) -> Result<Explanations, Problem>

@@ -78,7 +78,7 @@ fn described(operation: &Operation, given: &mut SchemaGenerator, taken: &mut Sch
     let answer = (operation.answer)(given);
     let good = operation.good.iter().map(|status| {
         let answer =
-            json!({ "description": "Done", "content": { "application/json": { "schema": answer } } });
+            json!({ "description": "Done", "content": { (operation.content_type): { "schema": answer } } });
         (status.to_string(), answer)
     });
     let bad = problems(operation)

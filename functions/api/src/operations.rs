@@ -7,6 +7,7 @@ use pushway_core::access::Scope;
 use pushway_core::{api, environment, plan};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use crate::reply::{JSON, JSON_SCHEMA};
 use crate::{explain, runs, tokens};
 
 /// What an operation does; `dispatch` has an arm for each.
@@ -35,7 +36,9 @@ pub(crate) enum Verb {
     RollBack,
     Repositories,
     ApproveFork,
-    Explain,
+    ExplainCommit,
+    ExplainDelivery,
+    ExplainRef,
     TryFile,
     Tokens,
     MakeToken,
@@ -65,6 +68,8 @@ pub(crate) struct Operation {
     /// Statuses of its good answers.
     pub(crate) good: &'static [u16],
     pub(crate) answer: SchemaOf,
+    /// What its good answers are.
+    pub(crate) content_type: &'static str,
     /// Whether it changes something: then it is noted in the audit list.
     pub(crate) changes: bool,
     /// Whether its answer is shown once and kept nowhere.
@@ -92,6 +97,7 @@ fn get(verb: Verb, id: &'static str, path: &'static str, summary: &'static str) 
         body: None,
         good: &[200],
         answer: document,
+        content_type: JSON,
         changes: false,
         gives_secret: false,
     }
@@ -118,6 +124,10 @@ impl Operation {
         Self { answer: of::<T>, ..self }
     }
 
+    fn is(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
+    }
+
     fn with(self, good: &'static [u16]) -> Self {
         Self { good, ..self }
     }
@@ -140,7 +150,8 @@ fn about() -> Vec<Operation> {
             "/schema/pushway.schema.json",
             "The JSON Schema of pipeline files, for editors",
         )
-        .needs(None),
+        .needs(None)
+        .is(JSON_SCHEMA),
         get(Verb::Health, "getHealth", "/v1/health", "Whether the installation can read its table")
             .gives::<api::Health>(),
         get(Verb::Me, "getMe", "/v1/me", "Who asks, and what they may do").gives::<api::Me>(),
@@ -289,12 +300,28 @@ fn of_repositories() -> Vec<Operation> {
         .gives::<api::Started>()
         .with(&[202, 200]),
         get(
-            Verb::Explain,
-            "explain",
-            "/v1/explain",
-            "Which rule started, ignored, queued or superseded what: of a commit, or of a hook's delivery or ref",
+            Verb::ExplainCommit,
+            "explainCommit",
+            "/v1/explain/commit",
+            "Which rules started the runs of a commit, or not",
         )
-        .asks::<explain::Question>()
+        .asks::<explain::OfCommit>()
+        .gives::<api::Explanations>(),
+        get(
+            Verb::ExplainDelivery,
+            "explainDelivery",
+            "/v1/explain/delivery",
+            "What became of a forge's delivery, and by which rule",
+        )
+        .asks::<explain::OfDelivery>()
+        .gives::<api::Explanations>(),
+        get(
+            Verb::ExplainRef,
+            "explainRef",
+            "/v1/explain/ref",
+            "What became of the newest push of a branch or tag, and where the forge says that it points",
+        )
+        .asks::<explain::OfRef>()
         .gives::<api::Explanations>(),
         Operation {
             changes: false,

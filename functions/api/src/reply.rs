@@ -53,7 +53,9 @@ impl From<Refused> for Problem {
     }
 }
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
+/// The schema of pipeline files.
+pub(crate) const JSON_SCHEMA: &str = "application/schema+json";
 const PROBLEM: &str = "application/problem+json";
 
 impl Reply {

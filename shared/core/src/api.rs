@@ -232,7 +232,7 @@ pub struct StartOrder {
     pub hook: HookId,
     /// A branch or tag, in full.
     #[serde(rename = "ref")]
-    #[schemars(extend("pattern" = "^refs/(heads|tags)/"))]
+    #[schemars(regex(pattern = "^refs/(heads|tags)/"))]
     pub git_ref: RefName,
     /// A commit of it; its head without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

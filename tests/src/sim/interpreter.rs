@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,7 +36,7 @@ impl From<CaughtError> for Error {
 /// Where an execution runs.
 #[derive(Clone)]
 pub(super) struct Context {
-    world: Rc<World>,
+    world: Arc<World>,
     timers: Timers,
     trace: Rc<RefCell<Vec<String>>>,
     last_call: Rc<Cell<Option<usize>>>,
@@ -77,7 +78,7 @@ type Outcome = Result<Value, Error>;
 impl Context {
     /// `last_call` is the number of calls after which no state begins any more.
     pub(super) fn new(
-        world: Rc<World>,
+        world: Arc<World>,
         timers: Timers,
         trace: Rc<RefCell<Vec<String>>>,
         last_call: Rc<Cell<Option<usize>>>,
@@ -188,7 +189,7 @@ impl Context {
             return Ok(json!({ "Payload": result, "StatusCode": 200 }));
         }
         let begun = self.world.now();
-        let token = OpenToken { world: Rc::clone(&self.world), token: self.world.open_token() };
+        let token = OpenToken { world: Arc::clone(&self.world), token: self.world.open_token() };
         let scope = Scope { token: Some(&token.token), retries, item: None };
         let payload = fill(&task.parameters.payload, data, &scope);
         let invoked = functions::invoke(&self.world, &function, payload);
@@ -270,7 +271,7 @@ impl Context {
 
 /// A token that nobody waits on any more once this is dropped.
 struct OpenToken {
-    world: Rc<World>,
+    world: Arc<World>,
     token: TaskToken,
 }
 

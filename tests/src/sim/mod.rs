@@ -8,7 +8,7 @@ mod asl;
 mod clock;
 mod data;
 pub mod every_call;
-mod functions;
+pub(crate) mod functions;
 mod interpreter;
 pub mod people;
 pub mod story;
@@ -17,6 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +50,7 @@ pub enum Events {
 /// A simulation.
 pub struct Sim {
     /// The world it acts in.
-    pub world: Rc<World>,
+    pub world: Arc<World>,
     /// How events arrive.
     pub events: Events,
     /// Whether the sweep runs.
@@ -73,11 +74,11 @@ struct Execution {
 impl Sim {
     /// A simulation over an empty world, with the state machine of this repository.
     pub fn new() -> Self {
-        Self::over(Rc::new(World::new()))
+        Self::over(Arc::new(World::new()))
     }
 
     /// A simulation over a world.
-    pub fn over(world: Rc<World>) -> Self {
+    pub fn over(world: Arc<World>) -> Self {
         let next_sweep = world.now() + SWEEP_EVERY;
         Self {
             events: Events::Once,
@@ -203,7 +204,7 @@ impl Sim {
     fn take_started(&mut self) {
         for run in self.world.take_started() {
             let context = interpreter::Context::new(
-                Rc::clone(&self.world),
+                Arc::clone(&self.world),
                 self.timers.clone(),
                 Rc::clone(&self.trace),
                 Rc::clone(&self.last_call),
@@ -216,7 +217,7 @@ impl Sim {
     }
 
     fn poll_executions(&mut self) {
-        let world = Rc::clone(&self.world);
+        let world = Arc::clone(&self.world);
         self.executions.retain_mut(|execution| {
             match execution.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Pending => true,

@@ -4,7 +4,7 @@
 //! true at the end of every story, whatever happened in it.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -137,8 +137,8 @@ impl Story {
     }
 
     /// The world it plays in.
-    pub fn world(&self) -> Rc<World> {
-        Rc::clone(&self.sim.world)
+    pub fn world(&self) -> Arc<World> {
+        Arc::clone(&self.sim.world)
     }
 
     /// Makes a commit with the usual files.

@@ -33,12 +33,14 @@ impl InvalidId {
     }
 }
 
-/// A text newtype whose only door is a checking `FromStr`; serde goes through the same door.
+/// A text newtype whose only door is a checking `FromStr`; serde goes through the same door. The pattern says the
+/// rule to programs; a test holds it to the check.
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $pattern:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("pattern" = $pattern))]
         pub struct $name(String);
 
         impl $name {
@@ -103,24 +105,29 @@ fn is_token(text: &str, max: usize) -> bool {
 
 text_id!(
     /// The name of a pipeline; one repository's in an installation.
-    PipelineName, "pipeline name", "use 1 to 63 lower-case letters, digits and inner hyphens", is_slug
+    PipelineName, "pipeline name", "use 1 to 63 lower-case letters, digits and inner hyphens",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", is_slug
 );
 text_id!(
     /// The name of a job, unique in its stage.
-    JobName, "job name", "use 1 to 63 lower-case letters, digits and inner hyphens", is_slug
+    JobName, "job name", "use 1 to 63 lower-case letters, digits and inner hyphens",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", is_slug
 );
 text_id!(
     /// The name of an environment, unique in its pipeline.
-    EnvironmentName, "environment name", "use 1 to 63 lower-case letters, digits and inner hyphens", is_slug
+    EnvironmentName, "environment name", "use 1 to 63 lower-case letters, digits and inner hyphens",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", is_slug
 );
 text_id!(
     /// The name of an API token, never used for another one.
-    TokenName, "token name", "use 1 to 63 lower-case letters, digits and inner hyphens", is_slug
+    TokenName, "token name", "use 1 to 63 lower-case letters, digits and inner hyphens",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", is_slug
 );
 text_id!(
     /// The id of a hook: what ties a delivery to a repository and its secret.
     /// For `CodeCommit` it is the repository's name, whose rules these are (API Reference, "CreateRepository").
     HookId, "hook id", "use 1 to 100 letters, digits, dots, hyphens and underscores",
+    r"^[A-Za-z0-9._-]{1,100}$",
     |text| (1..=100).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 );
@@ -128,6 +135,7 @@ text_id!(
     /// The name of an environment variable or of an output of a job.
     VariableName, "variable name",
     "use letters, digits and underscores, not starting with a digit, at most 128 characters",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
     |text| (1..=128).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && !text.as_bytes()[0].is_ascii_digit()
@@ -135,25 +143,30 @@ text_id!(
 text_id!(
     /// A full commit id: 40 lower-case hex digits (SHA-1) or 64 (SHA-256).
     CommitSha, "commit id", "give the full id: 40 or 64 lower-case hex digits",
+    r"^([0-9a-f]{40}|[0-9a-f]{64})$",
     |text| matches!(text.len(), 40 | 64) && is_lower_hex(text)
 );
 text_id!(
     /// A content digest in the form of the OCI image specification: `sha256:` and 64 lower-case hex digits.
     Digest, "digest", "write sha256: and 64 lower-case hex digits",
+    r"^sha256:[0-9a-f]{64}$",
     |text| text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && is_lower_hex(hex))
 );
 text_id!(
     /// The id a forge gave one delivery.
-    DeliveryId, "delivery id", "use 1 to 128 printable ASCII characters without spaces", |text| is_token(text, 128)
+    DeliveryId, "delivery id", "use 1 to 128 printable ASCII characters without spaces",
+    r"^[!-~]{1,128}$", |text| is_token(text, 128)
 );
 text_id!(
     /// The id of a repository at its forge: never reused, unlike a name (GitHub: the number; CodeCommit: the UUID).
-    RepositoryId, "repository id", "use 1 to 256 printable ASCII characters without spaces", |text| is_token(text, 256)
+    RepositoryId, "repository id", "use 1 to 256 printable ASCII characters without spaces",
+    r"^[!-~]{1,256}$", |text| is_token(text, 256)
 );
 text_id!(
     /// A path of a file inside a repository, relative, with `/` between its parts.
     RepositoryPath, "path",
     "use a relative path inside the repository, without `..`, `//`, a backslash or control characters",
+    r"^(?!/)(?!.*//)(?!.*/$)(?!.*(^|/)\.{1,2}(/|$))[^\x00-\x1f\x7f-\x9f\\]{1,1024}$",
     |text| (1..=1024).contains(&text.len())
         && !text.chars().any(|c| c.is_control() || c == '\\')
         && text.split('/').all(|part| !matches!(part, "" | "." | ".."))
@@ -175,6 +188,8 @@ impl CommitSha {
 /// for byte, so that a tag called `main` is never taken for the branch.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("maxLength" = 255, "pattern" =
+    r"^refs/(?!\.)(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+$"))]
 pub struct RefName(String);
 
 /// What a ref points at, by the namespace it lives in.
@@ -255,8 +270,22 @@ impl fmt::Debug for RefName {
 
 /// The id of a run: a UUIDv7 (RFC 9562), so that ids sort by the time they were made.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(extend("format" = "uuid", "pattern" = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"))]
 pub struct RunId(uuid::Uuid);
+
+impl TryFrom<String> for RunId {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.to_string()
+    }
+}
 
 impl RunId {
     /// The id for a run received at `now`; `random` makes it unique within the millisecond.
@@ -318,7 +347,35 @@ impl fmt::Display for Fence {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Whether the schema of a type takes just what its check takes.
+    fn schema_is_the_check<T: FromStr + JsonSchema>(text: &str) -> bool {
+        let schema = schemars::schema_for!(T);
+        let validator = jsonschema::validator_for(schema.as_value()).unwrap();
+        validator.is_valid(&serde_json::Value::from(text)) == text.parse::<T>().is_ok()
+    }
+
+    proptest! {
+        #[test]
+        fn the_patterns_that_programs_are_told_are_the_rules_that_count(
+            text in "[a-zA-Z0-9]{0,3}[-a-f0-9A-Z./@{~^:#_ é\\\\\n]{0,8}",
+            prefix in "(|refs/|refs/heads/|sha256:[0-9a-f]{60}|[0-9a-f]{38}|[a-z]{60}|01890a5d-ac96-774b-bcce-b302099a80)",
+        ) {
+            let text = format!("{prefix}{text}");
+            prop_assert!(schema_is_the_check::<PipelineName>(&text), "{text:?} as a name");
+            prop_assert!(schema_is_the_check::<HookId>(&text), "{text:?} as a hook's id");
+            prop_assert!(schema_is_the_check::<VariableName>(&text), "{text:?} as a variable");
+            prop_assert!(schema_is_the_check::<CommitSha>(&text), "{text:?} as a commit");
+            prop_assert!(schema_is_the_check::<Digest>(&text), "{text:?} as a digest");
+            prop_assert!(schema_is_the_check::<DeliveryId>(&text), "{text:?} as a delivery");
+            prop_assert!(schema_is_the_check::<RepositoryPath>(&text), "{text:?} as a path");
+            prop_assert!(schema_is_the_check::<RefName>(&text), "{text:?} as a ref");
+            prop_assert!(schema_is_the_check::<RunId>(&text), "{text:?} as a run");
+        }
+    }
 
     #[test]
     fn refs_follow_git_and_keep_their_namespace_apart() {
