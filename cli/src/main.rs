@@ -17,6 +17,7 @@ mod generated;
 mod hook;
 mod init;
 mod installation;
+mod live;
 mod local;
 mod output;
 mod pause;

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::client::{At, Client};
 use crate::facts::{clock, tell};
+use crate::live::{Board, Words};
 use crate::{output, question};
 
 /// How often a watched run is asked for.
@@ -83,20 +84,29 @@ async fn show(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitC
 async fn watch(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitCode> {
     let path = id.to_string();
     let mut seen = 0;
+    let mut board = if as_json { None } else { Board::on_terminal() };
     loop {
         let run: Run = client.get(&["v1", "runs", &path], &[]).await?;
         if run.version > seen {
             let journal: Journal = client.get(&["v1", "runs", &path, "journal"], &[]).await?;
             for entry in journal.journal.iter().filter(|entry| entry.seq >= seen) {
-                if as_json {
-                    output::line(&serde_json::to_string(entry)?)?;
-                } else {
-                    output::line(&format!("{}  {}", clock(entry.at), tell(&entry.fact)))?;
+                let told = format!("{}  {}", clock(entry.at), tell(&entry.fact));
+                match &board {
+                    Some(board) => board.say(&told)?,
+                    None if as_json => output::line(&serde_json::to_string(entry)?)?,
+                    None => output::line(&told)?,
                 }
             }
             seen = journal.journal.last().map_or(seen, |entry| entry.seq + 1);
         }
+        if let Some(board) = &mut board {
+            let words = Words { job: job_words, environment: environment_words };
+            board.show(&run, &words, jiff::Timestamp::now());
+        }
         if run.status.is_terminal() {
+            if let Some(board) = board {
+                board.end();
+            }
             if !as_json {
                 describe_cause(&run)?;
             }
