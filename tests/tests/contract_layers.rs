@@ -22,7 +22,7 @@ fn allowed(name: &str, functions: &BTreeSet<String>) -> BTreeSet<String> {
     let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
     match name {
         "pushway-core" => BTreeSet::new(),
-        "pushway-forges" | "pushway-local" => names(&["pushway-core"]),
+        "pushway-forges" | "pushway-local" | "pushway-dashboard" => names(&["pushway-core"]),
         "pushway-aws" => names(&["pushway-core", "pushway-forges"]),
         "pushway" => names(&["pushway-core", "pushway-aws", "pushway-forges", "pushway-local"]),
         "xtask" => names(&["pushway-core", "pushway-local"]),
@@ -33,6 +33,7 @@ fn allowed(name: &str, functions: &BTreeSet<String>) -> BTreeSet<String> {
         }
         "pushway-fuzz" => names(&["pushway-core", "pushway-forges", "pushway-local", "pushway-tests"]),
         "pushway-benches" => names(&["pushway-core", "pushway-local", "pushway-tests"]),
+        "api" => names(&["pushway-core", "pushway-aws", "pushway-dashboard"]),
         function if functions.contains(function) => names(&["pushway-core", "pushway-aws"]),
         other => panic!("which crates may {other} use? say it here and in docs/architecture.md"),
     }

@@ -1,0 +1,89 @@
+//! What every page stands in: who looks, what they may do, and when.
+
+use jiff::Timestamp;
+
+use crate::parts::{Since, When};
+use crate::time;
+
+/// What someone may do, as the API grants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Look.
+    Read,
+    /// Start, retry and stop runs.
+    Run,
+    /// Say yes or no where people are asked.
+    Approve,
+    /// Freeze and roll back.
+    Admin,
+}
+
+/// Who looks at a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    /// As the audit list names them.
+    pub name: String,
+    /// What they may do.
+    pub scopes: Vec<Scope>,
+}
+
+/// Which part of the site a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// What runs and what serves.
+    Overview,
+    /// What waits for people.
+    Approvals,
+    /// Figures.
+    Insights,
+    /// None of them.
+    Elsewhere,
+}
+
+/// What every page needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The time by which "ago" is reckoned.
+    pub now: Timestamp,
+    /// Who looks; nobody before they sign in.
+    pub viewer: Option<Viewer>,
+    /// What every form sends back in its field `csrf`.
+    pub csrf: String,
+    /// How many approvals and pauses wait for someone.
+    pub waiting: usize,
+    /// Where the page belongs.
+    pub section: Section,
+}
+
+impl Frame {
+    /// The time, rounded down to ten seconds: for pages that are asked for again and again, so that what has
+    /// not changed is rendered to the same bytes. The script counts the seconds between.
+    pub fn coarse(now: Timestamp) -> Timestamp {
+        let seconds = now.as_second();
+        Timestamp::from_second(seconds - seconds.rem_euclid(10)).unwrap_or(now)
+    }
+
+    /// Whether whoever looks may do this.
+    pub(crate) fn may(&self, scope: Scope) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.scopes.contains(&scope))
+    }
+
+    pub(crate) fn is_at(&self, section: &str) -> bool {
+        matches!(
+            (self.section, section),
+            (Section::Overview, "overview")
+                | (Section::Approvals, "approvals")
+                | (Section::Insights, "insights")
+        )
+    }
+
+    /// A time in words, the full one in its title.
+    pub(crate) fn when(&self, at: &Timestamp) -> When {
+        When { at: *at, words: time::relative(self.now, *at) }
+    }
+
+    /// How long something has been going on.
+    pub(crate) fn since(&self, at: &Timestamp) -> Since {
+        Since { at: *at, words: time::duration(time::between(*at, self.now)) }
+    }
+}

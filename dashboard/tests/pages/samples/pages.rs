@@ -1,0 +1,186 @@
+//! Every page, filled from the world.
+
+use pushway_core::fact::Entry;
+use pushway_core::ids::PipelineName;
+use pushway_core::run::Run;
+use pushway_dashboard::{
+    ApprovalPage, ApprovalsPage, Asked, Bar, CommitPage, Deployment, EnvironmentPage, Figure, Frame,
+    InsightsPage, Issuer, JobLogPage, LoginPage, OverviewPage, PipelineLine, ProblemPage, RollbackPage,
+    RunFilter, RunPage, Scope, Section, Template as _, Viewer, Waiting,
+};
+
+use super::stories::{before, parsed, sha};
+use super::{World, now};
+
+/// Who may do everything.
+pub(crate) fn owner(world: &World, section: Section) -> Frame {
+    let scopes = vec![Scope::Read, Scope::Run, Scope::Approve, Scope::Admin];
+    let viewer = Some(Viewer { name: world.texts["viewer"].clone(), scopes });
+    Frame { now: now(), viewer, csrf: "csrf-token".into(), waiting: 2, section }
+}
+
+/// Who may only look.
+fn reader(world: &World) -> Frame {
+    let viewer = Some(Viewer { name: world.texts["viewer"].clone(), scopes: vec![Scope::Read] });
+    Frame { viewer, ..owner(world, Section::Elsewhere) }
+}
+
+fn waiting(world: &World) -> Vec<Waiting> {
+    let of = |run: &Run, asked, until: i64| Waiting {
+        run: run.into(),
+        environment: parsed("production"),
+        asked,
+        since: before(290),
+        until: before(-until),
+    };
+    vec![
+        of(&world.paused.0, Asked::Pause { served: 10 }, 2_000),
+        of(&world.going.0, Asked::Approval { given: 1, required: 2 }, 80_000),
+    ]
+}
+
+fn figures(world: &World) -> Vec<Figure> {
+    let text = |name: &str| world.texts[name].clone();
+    let bars = [4.0, 9.0, 7.0, 12.0, 0.0, 11.0, 15.0, 13.0];
+    let bars: Vec<Bar> = bars
+        .into_iter()
+        .map(|value| Bar { label: text("bar"), value, words: format!("{value} deploys") })
+        .collect();
+    ["Deployment frequency", "Lead time for changes", "Change failure rate", "Time to restore"]
+        .iter()
+        .zip(["2.4 a day", "1 h 12 min", "4.1 %", "9 min"])
+        .enumerate()
+        .map(|(place, (name, value))| Figure {
+            name: if place == 0 { text("figure") } else { (*name).to_owned() },
+            value: if place == 0 { text("value") } else { value.to_owned() },
+            definition: text("definition"),
+            note: text("note"),
+            bars: bars.clone(),
+        })
+        .collect()
+}
+
+/// Every page by name, whole.
+pub(crate) fn pages(world: &World) -> Vec<(&'static str, String)> {
+    let mut pages = run_pages(world);
+    pages.extend(other_pages(world));
+    pages
+}
+
+fn run_pages(world: &World) -> Vec<(&'static str, String)> {
+    let (owner, reader) = (owner(world, Section::Elsewhere), reader(world));
+    let run = |frame, (run, journal): &(Run, Vec<Entry>)| {
+        RunPage { frame, run, journal, forge: Some(&world.texts["forge"]) }.render().unwrap()
+    };
+    let (going, production) = (&world.going.0, parsed("production"));
+    let approval = going.environment(&production).and_then(|state| state.approval.as_ref()).unwrap();
+    let job = &world.failed.0.jobs[1];
+    vec![
+        ("run-failed", run(&owner, &world.failed)),
+        ("run-going", run(&owner, &world.going)),
+        ("run-paused", run(&owner, &world.paused)),
+        ("run-reader", run(&reader, &world.paused)),
+        (
+            "approval",
+            ApprovalPage { frame: &owner, run: going, environment: &production, approval }.render().unwrap(),
+        ),
+        (
+            "log",
+            JobLogPage {
+                frame: &owner,
+                run: &world.failed.0,
+                job,
+                log: &world.log,
+                from: 1,
+                cursor: None,
+                is_over: false,
+            }
+            .render()
+            .unwrap(),
+        ),
+    ]
+}
+
+fn other_pages(world: &World) -> Vec<(&'static str, String)> {
+    let frame = owner(world, Section::Overview);
+    let text = |name: &str| world.texts[name].as_str();
+    let (record, commit) = (&world.record, sha('c'));
+    let deployments = [Deployment {
+        pipeline: parsed("shop"),
+        environment: parsed("staging"),
+        run: world.going.0.id,
+        since: before(296),
+        serves: true,
+    }];
+    let known = world.runs.iter().map(|run| (run.id, run.clone())).collect();
+    let commit_page = CommitPage {
+        frame: &frame,
+        commit: &commit,
+        runs: &world.runs[..1],
+        deployments: &deployments,
+        forge: Some(text("forge")),
+    };
+    let rollback = RollbackPage {
+        frame: &frame,
+        record,
+        to: &record.earlier[1],
+        message: &world.runs[3].message,
+        irreversible: &[record.earlier[0].run],
+    };
+    let waiting = waiting(world);
+    let approvals = ApprovalsPage { frame: &owner(world, Section::Approvals), waiting: &waiting };
+    let problem = ProblemPage { frame: &frame, status: 404, title: text("title"), detail: text("problem") };
+    vec![
+        ("overview", overview(world, &frame, &waiting)),
+        ("approvals", approvals.render().unwrap()),
+        ("environment", EnvironmentPage { frame: &frame, record, runs: &known }.render().unwrap()),
+        ("rollback", rollback.render().unwrap()),
+        ("commit", commit_page.render().unwrap()),
+        ("insights", insights(world)),
+        ("login", login(world)),
+        ("problem", problem.render().unwrap()),
+    ]
+}
+
+fn overview(world: &World, frame: &Frame, waiting: &[Waiting]) -> String {
+    let text = |name: &str| world.texts[name].as_str();
+    let pipelines = [PipelineLine {
+        name: parsed::<PipelineName>("shop"),
+        repository: world.runs[0].repository.clone(),
+        recent: world.runs.clone(),
+        environments: vec![world.staging.clone(), world.record.clone()],
+    }];
+    let filter =
+        RunFilter { branch: text("branch").into(), author: text("author").into(), ..RunFilter::default() };
+    let page = OverviewPage {
+        frame,
+        waiting,
+        running: &world.runs[..2],
+        pipelines: &pipelines,
+        runs: &world.runs,
+        filter: &filter,
+        next: Some(text("cursor")),
+    };
+    page.render().unwrap()
+}
+
+fn insights(world: &World) -> String {
+    let names = [world.texts["figure"].clone()];
+    let page = InsightsPage {
+        frame: &owner(world, Section::Insights),
+        title: &world.texts["title"],
+        pipelines: &names,
+        pipeline: &names[0],
+        environments: &names,
+        environment: "",
+        figures: &figures(world),
+    };
+    page.render().unwrap()
+}
+
+fn login(world: &World) -> String {
+    let frame = Frame { viewer: None, waiting: 0, ..owner(world, Section::Elsewhere) };
+    let issuer = Issuer { name: world.texts["issuer"].clone(), path: "/login/oidc".into() };
+    let (next, problem) = (&world.texts["next"], Some(world.texts["problem"].as_str()));
+    LoginPage { frame: &frame, issuer: Some(&issuer), next, problem }.render().unwrap()
+}
