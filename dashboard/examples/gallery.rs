@@ -11,7 +11,7 @@ fn main() {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "target/gallery".into());
     let folder = std::path::Path::new(&folder);
     std::fs::create_dir_all(folder.join("assets")).unwrap();
-    for (name, html) in samples::pages(&samples::world()) {
+    for (name, html) in samples::pages::pages(&samples::world()) {
         for path in html.split('"').filter(|path| path.starts_with("/assets/")) {
             let asset = pushway_dashboard::asset(path).unwrap();
             std::fs::write(folder.join(path.trim_start_matches('/')), asset.content).unwrap();

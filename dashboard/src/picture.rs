@@ -68,28 +68,30 @@ struct Lane {
     subject: Subject,
     segments: Vec<Segment>,
     open: Option<Segment>,
+    /// How far it is told.
+    reached: Option<Timestamp>,
 }
 
 impl Lane {
     fn new(subject: Subject) -> Self {
-        Self { subject, segments: Vec::new(), open: None }
+        Self { subject, segments: Vec::new(), open: None, reached: None }
     }
 
     /// From here on it does something else.
     fn turn(&mut self, at: Timestamp, kind: Kind, word: &'static str) {
         let at = self.end(at, false);
+        self.reached = Some(at);
         self.open = Some(Segment { from: at, to: at, kind, word, is_bad: false });
     }
 
     /// What it did is over; gives when, which is never before it began.
     fn end(&mut self, at: Timestamp, is_bad: bool) -> Timestamp {
-        let last = self.segments.last().map(|segment| segment.to);
-        let Some(mut open) = self.open.take() else { return last.map_or(at, |last| last.max(at)) };
-        open.to = at.max(open.from);
-        open.is_bad = is_bad;
-        let to = open.to;
-        if open.to > open.from || is_bad {
-            self.segments.push(open);
+        let to = self.reached.map_or(at, |reached| reached.max(at));
+        if let Some(open) = self.open.take() {
+            self.reached = Some(to);
+            if to > open.from || is_bad {
+                self.segments.push(Segment { to, is_bad, ..open });
+            }
         }
         to
     }
@@ -248,7 +250,7 @@ fn tell(lanes: &mut [Lane], entry: &Entry) {
         Fact::JobStarted { job, .. } => {
             lanes[0].end(at, false);
             if let Some(lane) = find(lanes, &Subject::Job(job.clone())) {
-                lane.turn(at, Kind::Prepare, "provisioning");
+                lane.turn(at, Kind::Work, "work");
             }
         }
         Fact::JobEnded { job, end, .. } => {
@@ -271,7 +273,9 @@ fn tell(lanes: &mut [Lane], entry: &Entry) {
 }
 
 fn job_ended(lane: &mut Lane, end: &JobEnd, at: Timestamp) {
-    if let Some(started) = end.started_at.filter(|started| *started < at) {
+    // Only now is it known how long the machine took to come.
+    if let (Some(started), Some(open)) = (end.started_at.filter(|started| *started < at), &mut lane.open) {
+        (open.kind, open.word) = (Kind::Prepare, "provisioning");
         lane.turn(started, Kind::Work, "work");
     }
     lane.end(end.ended_at.filter(|ended| *ended < at).unwrap_or(at), end.failure.is_some());
@@ -331,5 +335,59 @@ fn environment_of(fact: &Fact) -> Option<&EnvironmentName> {
         | Fact::RollbackStarted { environment, .. }
         | Fact::RollbackEnded { environment, .. } => Some(environment),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn lane(segments: &[(i64, i64, Kind)]) -> Lane {
+        let segment = |(from, to, kind): &(i64, i64, Kind)| Segment {
+            from: at(*from),
+            to: at(*to),
+            kind: *kind,
+            word: "work",
+            is_bad: false,
+        };
+        Lane { segments: segments.iter().map(segment).collect(), ..Lane::new(Subject::Plan) }
+    }
+
+    #[test]
+    fn a_wait_of_a_day_leaves_the_minutes_around_it_visible() {
+        let lanes = [lane(&[(0, 100, Kind::Work), (100, 86_500, Kind::Wait), (86_500, 86_600, Kind::Work)])];
+        let scale = Scale::new(&lanes, at(0), at(86_600));
+        // 100 s, half of the 200 s of work, 100 s.
+        let places = [0, 100, 43_300, 86_500, 86_600].map(|second| scale.place(at(second)));
+        assert_eq!(places, [0, 333, 500, 666, 1_000]);
+        assert!(scale.ticks().is_empty(), "an axis would lie");
+    }
+
+    #[test]
+    fn what_is_busy_side_by_side_is_drawn_to_scale() {
+        let lanes = [lane(&[(0, 60, Kind::Work)]), lane(&[(30, 240, Kind::Watch)])];
+        let scale = Scale::new(&lanes, at(0), at(240));
+        assert_eq!([60, 120, 999].map(|second| scale.place(at(second))), [250, 500, 1_000]);
+        assert_eq!(scale.ticks(), ["0", "1 min", "2 min", "3 min", "4 min"]);
+    }
+
+    #[test]
+    fn clocks_that_differ_never_turn_time_around() {
+        let mut lane = Lane::new(Subject::Plan);
+        lane.turn(at(100), Kind::Prepare, "provisioning");
+        lane.turn(at(90), Kind::Work, "work");
+        lane.end(at(80), false);
+        lane.turn(at(95), Kind::Check, "checks");
+        lane.end(at(130), true);
+        let told: Vec<_> = lane
+            .segments
+            .iter()
+            .map(|piece| (piece.from.as_second(), piece.to.as_second(), piece.is_bad))
+            .collect();
+        assert_eq!(told, [(100, 130, true)]);
     }
 }

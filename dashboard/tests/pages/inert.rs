@@ -4,7 +4,8 @@
 //! very elements and attributes that it consists of where those texts are harmless.
 
 use super::dom::{Element, parsed};
-use super::samples::{pages, poisoned};
+use super::samples::pages::pages;
+use super::samples::poison::poisoned;
 
 const PAYLOADS: [&str; 9] = [
     "<script>alert(1)</script>",

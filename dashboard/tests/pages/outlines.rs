@@ -1,7 +1,8 @@
 //! Each page as it is read out: headings, links, fields, buttons and texts in their order.
 
 use super::dom::{Element, Node, parsed};
-use super::samples::{pages, world};
+use super::samples::pages::pages;
+use super::samples::world;
 
 /// What a reader hears of the main part, a line for each thing.
 fn outline(page: &Element) -> String {

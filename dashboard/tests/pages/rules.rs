@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::dom::{Element, Node, parsed};
-use super::samples::{owner, pages, world};
+use super::samples::pages::{owner, pages};
+use super::samples::world;
 use pushway_dashboard::{Section, asset, etag};
 
 fn every_page() -> Vec<(&'static str, Element)> {

@@ -2,23 +2,21 @@
 //!
 //! Each text of it can be exchanged for another (`poison`), which is how the pages are shown to be inert.
 
-mod pages;
-mod poison;
+pub(crate) mod pages;
+pub(crate) mod poison;
 mod stories;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pushway_core::environment::{Deployed, EnvironmentRecord, Freeze, Holder};
-use pushway_core::fact::Entry;
+use pushway_core::environment::{Deployed, EnvironmentRecord, Freeze, Holder, Left};
+use pushway_core::fact::{Entry, OutOfBand};
 use pushway_core::run::{Run, Status};
 use pushway_core::summary::RunSummary;
 use pushway_core::views::{LogLine, LogPage};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use pages::{owner, pages};
-pub(crate) use poison::poisoned;
-use stories::{before, failed, going, id, image, parsed, paused, sha};
+use stories::{before, broken, failed, going, id, image, parsed, paused, rejected, sha};
 
 /// All that the pages are filled from.
 #[derive(Serialize, Deserialize)]
@@ -26,6 +24,8 @@ pub(crate) struct World {
     pub(crate) failed: (Run, Vec<Entry>),
     pub(crate) going: (Run, Vec<Entry>),
     pub(crate) paused: (Run, Vec<Entry>),
+    pub(crate) broken: (Run, Vec<Entry>),
+    pub(crate) rejected: (Run, Vec<Entry>),
     pub(crate) record: EnvironmentRecord,
     pub(crate) staging: EnvironmentRecord,
     pub(crate) runs: Vec<RunSummary>,
@@ -115,7 +115,10 @@ pub(crate) fn world() -> World {
     production.holder = Some(Holder { run: paused.0.id, fence: production.fence, since: before(780) });
     production.queue = vec![going.0.id];
     let mut staging = record("staging");
-    staging.current = Some(deployed(2, 'c', 296));
+    let found = "arn:aws:ecs:eu-central-1:123456789012:task-definition/shop-staging:13".to_owned();
+    let over = Some(OutOfBand { found, expected: "shop-staging:12".into(), run: id(9, 90_000) });
+    staging.current = Some(Deployed { over, ..deployed(2, 'c', 296) });
+    staging.left = Some(Left { run: paused.0.id, irreversible: true });
     let texts = [
         ("viewer", "ada@acme.example"),
         ("branch", "main"),
@@ -136,5 +139,6 @@ pub(crate) fn world() -> World {
         ("cursor", "opaque"),
     ];
     let texts = texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
-    World { failed, going, paused, record: production, staging, runs, log: log(), texts }
+    let (broken, rejected) = (broken().done(), rejected().done());
+    World { failed, going, paused, broken, rejected, record: production, staging, runs, log: log(), texts }
 }

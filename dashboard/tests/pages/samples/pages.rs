@@ -79,6 +79,8 @@ fn run_pages(world: &World) -> Vec<(&'static str, String)> {
         ("run-failed", run(&owner, &world.failed)),
         ("run-going", run(&owner, &world.going)),
         ("run-paused", run(&owner, &world.paused)),
+        ("run-broken", run(&owner, &world.broken)),
+        ("run-rejected", run(&owner, &world.rejected)),
         ("run-reader", run(&reader, &world.paused)),
         (
             "approval",
@@ -134,6 +136,10 @@ fn other_pages(world: &World) -> Vec<(&'static str, String)> {
         ("overview", overview(world, &frame, &waiting)),
         ("approvals", approvals.render().unwrap()),
         ("environment", EnvironmentPage { frame: &frame, record, runs: &known }.render().unwrap()),
+        (
+            "environment-left",
+            EnvironmentPage { frame: &frame, record: &world.staging, runs: &known }.render().unwrap(),
+        ),
         ("rollback", rollback.render().unwrap()),
         ("commit", commit_page.render().unwrap()),
         ("insights", insights(world)),

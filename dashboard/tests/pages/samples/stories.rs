@@ -344,3 +344,38 @@ pub(super) fn paused() -> Story {
         .then(t - 600, reached(10, t - 600))
         .then(t - 601, Fact::CheckpointPaused { environment: production, served: 10, until: before(-2_000) })
 }
+
+/// Its unit tests fail twice; nothing is deployed.
+pub(super) fn broken() -> Story {
+    let t = 3_000;
+    let unit = job(JobStage::Test, "unit");
+    let cause = Cause::new("test/unit", "3 of 415 tests failed", "mend them, then push; or retry the job")
+        .with_evidence(["FAIL src/till.test.ts".into()]);
+    let failing = vec!["till › speaks French › counts to seventy".into(), "till › prints the sum".into()];
+    let tests = TestSummary { passed: 412, failed: 3, skipped: 0, failing };
+    let end = |will_retry| JobEnd {
+        failure: Some(cause.clone()),
+        will_retry,
+        tests: Some(tests.clone()),
+        ..JobEnd::default()
+    };
+    let again = Fact::JobStarted { job: unit.clone(), attempt: 2, build: "pushway-builds:again".into() };
+    Story::new(id(7, t), source('f', "Try the new bundler", "Ada Lovelace", t), t)
+        .planned(t - 3, &[], &[])
+        .job(t - 4, t - 130, job(JobStage::Build, "image"), built('b'))
+        .job(t - 131, t - 205, unit.clone(), end(true))
+        .then(t - 206, again)
+        .then(t - 300, Fact::JobEnded { job: unit, attempt: 2, end: end(false) })
+        .then(t - 301, Fact::Finished { status: Status::Failed })
+}
+
+/// Its pipeline file is wrong.
+pub(super) fn rejected() -> Story {
+    let t = 5_000;
+    let cause = Cause::new(
+        "plan",
+        "pushway.yml:7:5: unknown key \"enviroments\"",
+        "write environments, as docs/pipeline-file.md has it, then push",
+    );
+    Story::new(id(8, t), source('9', "", "Ada Lovelace", t), t).then(t - 2, Fact::Rejected { cause })
+}
