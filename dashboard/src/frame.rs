@@ -12,9 +12,9 @@ pub enum Scope {
     Read,
     /// Start, retry and stop runs.
     Run,
-    /// Say yes or no where people are asked.
+    /// Say yes or no where people are asked, freeze and roll back.
     Approve,
-    /// Freeze and roll back.
+    /// Everything.
     Admin,
 }
 
@@ -65,7 +65,9 @@ impl Frame {
 
     /// Whether whoever looks may do this.
     pub(crate) fn may(&self, scope: Scope) -> bool {
-        self.viewer.as_ref().is_some_and(|viewer| viewer.scopes.contains(&scope))
+        self.viewer
+            .as_ref()
+            .is_some_and(|viewer| [scope, Scope::Admin].iter().any(|scope| viewer.scopes.contains(scope)))
     }
 
     pub(crate) fn is_at(&self, section: &str) -> bool {

@@ -39,7 +39,7 @@ impl EnvironmentPage<'_> {
 
     /// Where going back from is possible: what was left broken can be replaced by what last served.
     fn may_restore(&self) -> bool {
-        self.record.left.is_some() && self.frame.may(Scope::Admin)
+        self.record.left.is_some() && self.frame.may(Scope::Approve)
     }
 
     fn href(&self) -> String {

@@ -110,10 +110,17 @@ impl RunPage<'_> {
         can && self.frame.may(Scope::Run)
     }
 
+    /// What went well is taken over by such a retry; there must be something.
     fn may_retry_failed(&self) -> bool {
-        let failed = self.run.jobs.iter().any(|state| state.is_settled() && !state.has_succeeded());
-        let done = self.run.jobs.iter().any(JobState::has_succeeded);
-        self.may_retry() && failed && done
+        let broke = matches!(
+            self.run.status,
+            Status::Failed
+                | Status::RolledBack
+                | Status::RollbackFailed
+                | Status::FailedNoBaseline
+                | Status::Stopped
+        );
+        self.may_retry() && broke && self.run.jobs.iter().any(JobState::has_succeeded)
     }
 
     fn may_stop(&self) -> bool {
