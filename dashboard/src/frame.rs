@@ -47,7 +47,7 @@ pub struct Frame {
     pub now: Timestamp,
     /// Who looks; nobody before they sign in.
     pub viewer: Option<Viewer>,
-    /// What every form sends back in its field `csrf`.
+    /// What every form sends back in its field `csrf`; empty where there is no session that could be ended.
     pub csrf: String,
     /// How many approvals and pauses wait for someone.
     pub waiting: usize,

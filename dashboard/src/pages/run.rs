@@ -4,6 +4,7 @@ use askama::Template;
 use pushway_core::approval::ApprovalState;
 use pushway_core::fact::Entry;
 use pushway_core::failure_card::FailureCard;
+use pushway_core::ids::RunId;
 use pushway_core::run::{CheckpointState, EnvironmentState, JobState, Run, Status};
 
 use super::run_parts::{self, Artifact, artifacts, environment_pill, job_pill};
@@ -51,6 +52,12 @@ impl RunPage<'_> {
 
     fn forge(&self) -> Option<&str> {
         self.forge.and_then(links::outside)
+    }
+
+    /// The run that it waits behind, as long as it has not begun.
+    fn behind(&self) -> Option<&RunId> {
+        let has_begun = self.run.jobs.iter().any(|state| state.attempt > 0);
+        self.run.queued_behind.as_ref().filter(|_| !self.is_over() && !has_begun)
     }
 
     fn row_pill(&self, row: &Row) -> Pill {
