@@ -80,7 +80,7 @@
   // The same words as the server's.
   const unit = (s) =>
     s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 86400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
-  const ago = (s) => (s >= 10 ? `${unit(s)} ago` : s >= -5 ? "just now" : `in ${unit(-s)}`);
+  const ago = (s) => (s >= 10 ? `${unit(s)} ago` : s >= -10 ? "just now" : `in ${unit(-s)}`);
   const long = (s) => {
     const two = (a, x, b, y) => (b ? `${a} ${x} ${b} ${y}` : `${a} ${x}`);
     if (s < 1) return "under 1 s";
@@ -158,9 +158,17 @@
       if (lines && follow.checked) all("li", box).at(-1)?.scrollIntoView({ block: "end" });
       return lines;
     };
+    // Whoever scrolls up wants to read.
+    addEventListener("wheel", (event) => event.deltaY < 0 && (follow.checked = false), { passive: true });
+    const complete = async () => {
+      tell("The log is complete");
+      const answer = await fetch(location.pathname, { credentials: "same-origin", redirect: "error" });
+      const facts = answer.ok && one("main .facts", parsed(await answer.text()));
+      if (facts) morph(one("main .facts"), facts);
+    };
     let failures = 0;
     const turn = async () => {
-      if (!next) return tell("The log is complete");
+      if (!next) return complete();
       let lines = 0;
       if (!document.hidden) {
         try {

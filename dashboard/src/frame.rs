@@ -1,31 +1,10 @@
 //! What every page stands in: who looks, what they may do, and when.
 
 use jiff::Timestamp;
+use pushway_core::access::{Principal, Scope};
 
 use crate::parts::{Since, When};
 use crate::time;
-
-/// What someone may do, as the API grants it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Look.
-    Read,
-    /// Start, retry and stop runs.
-    Run,
-    /// Say yes or no where people are asked, freeze and roll back.
-    Approve,
-    /// Everything.
-    Admin,
-}
-
-/// Who looks at a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Viewer {
-    /// As the audit list names them.
-    pub name: String,
-    /// What they may do.
-    pub scopes: Vec<Scope>,
-}
 
 /// Which part of the site a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +25,7 @@ pub struct Frame {
     /// The time by which "ago" is reckoned.
     pub now: Timestamp,
     /// Who looks; nobody before they sign in.
-    pub viewer: Option<Viewer>,
+    pub viewer: Option<Principal>,
     /// What every form sends back in its field `csrf`; empty where there is no session that could be ended.
     pub csrf: String,
     /// How many approvals and pauses wait for someone.
@@ -65,9 +44,7 @@ impl Frame {
 
     /// Whether whoever looks may do this.
     pub(crate) fn may(&self, scope: Scope) -> bool {
-        self.viewer
-            .as_ref()
-            .is_some_and(|viewer| [scope, Scope::Admin].iter().any(|scope| viewer.scopes.contains(scope)))
+        self.viewer.as_ref().is_some_and(|viewer| viewer.scopes.allow(scope))
     }
 
     pub(crate) fn is_at(&self, section: &str) -> bool {

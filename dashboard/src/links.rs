@@ -44,6 +44,11 @@ pub fn commit(sha: &CommitSha) -> String {
     format!("/commits/{}", part(sha))
 }
 
+/// `/login?next=`, from where one comes back to a path of this site.
+pub fn sign_in(next: &str) -> String {
+    with_query("/login", &[("next", local(next))])
+}
+
 /// A page with a query; empty values are left out.
 pub(crate) fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     let given = query.iter().filter(|(_, value)| !value.is_empty());

@@ -27,7 +27,8 @@ pub(crate) fn relative(now: Timestamp, at: Timestamp) -> String {
         _ => format!("{} d", seconds / 86_400),
     };
     match seconds {
-        -5..10 => "just now".to_owned(),
+        // The time by which it is reckoned may be rounded down by as much.
+        -10..10 => "just now".to_owned(),
         10.. => format!("{} ago", one(seconds)),
         _ => format!("in {}", one(-seconds)),
     }
@@ -53,8 +54,8 @@ mod tests {
         assert_eq!(told.join(", "), "under 1 s, 1 s, 59 s, 1 min, 4 min 7 s, 1 h, 2 h 5 min, 3 d 2 h");
         let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
         let at = |seconds: i64| Timestamp::from_second(now.as_second() - seconds).unwrap();
-        let told = [3, 45, 300, 7_200, 600_000, -90].map(|seconds| relative(now, at(seconds)));
-        assert_eq!(told.join(", "), "just now, 45 s ago, 5 min ago, 2 h ago, 6 d ago, in 1 min");
+        let told = [3, -9, 45, 300, 7_200, 600_000, -90].map(|seconds| relative(now, at(seconds)));
+        assert_eq!(told.join(", "), "just now, just now, 45 s ago, 5 min ago, 2 h ago, 6 d ago, in 1 min");
         assert_eq!(full(now), "26 Nov 2026, 12:00:00 UTC");
     }
 }

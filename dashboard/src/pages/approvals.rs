@@ -3,13 +3,14 @@
 
 use askama::Template;
 use jiff::Timestamp;
+use pushway_core::access::Scope;
+use pushway_core::api::{OpenApproval, OpenPause};
 use pushway_core::approval::ApprovalState;
 use pushway_core::commits::Way;
-use pushway_core::ids::EnvironmentName;
+use pushway_core::ids::{CommitSha, EnvironmentName, PipelineName, RunId};
 use pushway_core::run::Run;
-use pushway_core::summary::RunSummary;
 
-use crate::frame::{Frame, Scope};
+use crate::frame::Frame;
 use crate::links;
 use crate::parts::{Icon, Pill, Tone};
 
@@ -17,15 +18,43 @@ use crate::parts::{Icon, Pill, Tone};
 #[derive(Debug, Clone)]
 pub struct Waiting {
     /// The run that asks.
-    pub run: RunSummary,
+    pub run: RunId,
+    /// Its pipeline.
+    pub pipeline: Option<PipelineName>,
     /// The environment it asks for.
     pub environment: EnvironmentName,
+    /// Its commit.
+    pub commit: CommitSha,
+    /// First line of the commit's message.
+    pub message: String,
+    /// Who wrote it.
+    pub author: String,
     /// What it asks.
     pub asked: Asked,
     /// Since when.
     pub since: Timestamp,
     /// Until when.
     pub until: Timestamp,
+}
+
+impl From<OpenApproval> for Waiting {
+    fn from(open: OpenApproval) -> Self {
+        let OpenApproval {
+            run_id, pipeline, environment, commit, message, author, asked_at, approval, ..
+        } = open;
+        let asked = Asked::Approval { given: approval.given.len(), required: approval.request.required };
+        let (since, until) = (asked_at, approval.request.deadline);
+        Self { run: run_id, pipeline, environment, commit, message, author, asked, since, until }
+    }
+}
+
+impl From<OpenPause> for Waiting {
+    fn from(open: OpenPause) -> Self {
+        let OpenPause { run_id, pipeline, environment, commit, message, author, pause } = open;
+        let (since, until) = (pause.reached_at, pause.paused_until.unwrap_or(pause.reached_at));
+        let asked = Asked::Pause { served: pause.served };
+        Self { run: run_id, pipeline, environment, commit, message, author, asked, since, until }
+    }
 }
 
 /// What people are asked.

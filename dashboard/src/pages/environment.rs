@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use pushway_core::access::Scope;
 use pushway_core::environment::{Deployed, EnvironmentRecord};
 use pushway_core::ids::RunId;
 use pushway_core::summary::RunSummary;
 
-use crate::frame::{Frame, Scope};
+use crate::frame::Frame;
 use crate::links;
 use crate::parts::{Icon, Pill, Tone};
 

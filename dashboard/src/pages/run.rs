@@ -1,6 +1,7 @@
 //! `GET /runs/{id}`: the picture, why it failed, what it built, where that went, and what can be done now.
 
 use askama::Template;
+use pushway_core::access::Scope;
 use pushway_core::approval::ApprovalState;
 use pushway_core::fact::Entry;
 use pushway_core::failure_card::FailureCard;
@@ -8,7 +9,7 @@ use pushway_core::ids::RunId;
 use pushway_core::run::{CheckpointState, EnvironmentState, JobState, Run, Status};
 
 use super::run_parts::{self, Artifact, artifacts, environment_pill, job_pill};
-use crate::frame::{Frame, Scope};
+use crate::frame::Frame;
 use crate::links;
 use crate::messages;
 use crate::parts::{Icon, Pill, Tone};

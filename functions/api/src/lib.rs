@@ -13,6 +13,7 @@ mod explain;
 mod openapi;
 mod operations;
 mod order;
+mod pages;
 mod pauses;
 mod principal;
 mod reply;
@@ -64,6 +65,9 @@ where
         + Clock
         + Random,
 {
+    if let Some(page) = pages::answer(ports, &request).await {
+        return Ok(pages::compressed(&request, page.into_response(&request)));
+    }
     let reply = match taken(ports, &request).await {
         // Boxed: it holds the states of every verb, and one of them runs.
         Ok(call) if call.operation.changes => {

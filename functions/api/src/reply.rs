@@ -132,7 +132,7 @@ fn has(request: &ApiGatewayV2httpRequest, tag: &str) -> bool {
 }
 
 impl Problem {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -147,7 +147,7 @@ impl Problem {
         }
     }
 
-    fn detail(&self) -> String {
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::NotFound(detail) | Self::BadRequest(detail) | Self::Conflict(detail) => detail.clone(),
             Self::Unauthorized(detail) => (*detail).to_owned(),

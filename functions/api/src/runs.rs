@@ -118,7 +118,7 @@ pub(crate) async fn log<P: ReadRuns + ReadBuilds + ReadLogs>(
 }
 
 /// Where a job's log lies: as recorded when it ended, or as CodeBuild tells while it runs.
-async fn pointer<P: ReadBuilds>(ports: &P, state: &JobState) -> Result<Option<LogPointer>, Fault> {
+pub(crate) async fn pointer<P: ReadBuilds>(ports: &P, state: &JobState) -> Result<Option<LogPointer>, Fault> {
     match (&state.end, &state.build) {
         (Some(end), _) => Ok(end.log.clone()),
         (None, Some(build)) => Ok(ports.build(build).await?.and_then(|view| view.log)),

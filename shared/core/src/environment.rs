@@ -264,18 +264,23 @@ impl EnvironmentRecord {
             Some(run) => good.iter().position(|deployed| deployed.run == run),
             None => Some(usize::from(self.left.is_none())),
         };
-        let wanted = position.and_then(|position| Some((good.get(position)?, position)));
-        let Some((wanted, position)) = wanted else {
+        let wanted = position.and_then(|position| good.get(position));
+        let Some(wanted) = wanted else {
             return Err(messages::no_way_back(&self.name, to, &good));
         };
-        let left = self.left.iter().filter(|left| left.irreversible).map(|left| left.run);
-        let undone = good[..position].iter().filter(|deployed| deployed.irreversible);
-        let undone: Vec<RunId> = left.chain(undone.map(|deployed| deployed.run)).collect();
+        let undone = self.irreversible_over(wanted.run);
         if undone.is_empty() || accept_irreversible {
             Ok(wanted)
         } else {
             Err(messages::over_irreversible(&undone))
         }
+    }
+
+    /// Runs whose deploys can't be undone, and over which going back to the version of `to` would go.
+    pub fn irreversible_over(&self, to: RunId) -> Vec<RunId> {
+        let left = self.left.iter().filter(|left| left.irreversible).map(|left| left.run);
+        let newer = self.current.iter().chain(&self.earlier).take_while(|deployed| deployed.run != to);
+        left.chain(newer.filter(|deployed| deployed.irreversible).map(|deployed| deployed.run)).collect()
     }
 
     /// Notes that a run has left something else than the last good version behind.

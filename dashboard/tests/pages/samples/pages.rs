@@ -1,12 +1,13 @@
 //! Every page, filled from the world.
 
+use pushway_core::access::{Principal, Scope};
 use pushway_core::fact::Entry;
 use pushway_core::ids::PipelineName;
 use pushway_core::run::Run;
 use pushway_dashboard::{
     ApprovalPage, ApprovalsPage, Asked, Bar, CommitPage, Deployment, EnvironmentPage, Figure, Frame,
     InsightsPage, Issuer, JobLogPage, LoginPage, OverviewPage, PipelineLine, ProblemPage, RollbackPage,
-    RunFilter, RunPage, Scope, Section, Template as _, Viewer, Waiting,
+    RunFilter, RunPage, Section, Template as _, Waiting,
 };
 
 use super::stories::{before, parsed, sha};
@@ -14,21 +15,26 @@ use super::{World, now};
 
 /// Who may do everything.
 pub(crate) fn owner(world: &World, section: Section) -> Frame {
-    let scopes = vec![Scope::Read, Scope::Run, Scope::Approve, Scope::Admin];
-    let viewer = Some(Viewer { name: world.texts["viewer"].clone(), scopes });
+    let scopes = [Scope::Admin].into_iter().collect();
+    let viewer = Some(Principal { name: world.texts["viewer"].clone(), scopes });
     Frame { now: now(), viewer, csrf: "csrf-token".into(), waiting: 2, section }
 }
 
 /// Who may only look.
 fn reader(world: &World) -> Frame {
-    let viewer = Some(Viewer { name: world.texts["viewer"].clone(), scopes: vec![Scope::Read] });
+    let viewer =
+        Some(Principal { name: world.texts["viewer"].clone(), scopes: [Scope::Read].into_iter().collect() });
     Frame { viewer, ..owner(world, Section::Elsewhere) }
 }
 
 fn waiting(world: &World) -> Vec<Waiting> {
     let of = |run: &Run, asked, until: i64| Waiting {
-        run: run.into(),
+        run: run.id,
+        pipeline: run.pipeline.clone(),
         environment: parsed("production"),
+        commit: run.source.commit.clone(),
+        message: run.source.message.clone(),
+        author: run.source.author.clone(),
         asked,
         since: before(290),
         until: before(-until),

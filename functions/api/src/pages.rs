@@ -1,0 +1,176 @@
+//! The dashboard: what `pushway-dashboard` renders, filled from the ports.
+//!
+//! A page is asked for with GET and changes nothing. Who looks is asked as for the API; whoever has not said so is
+//! led to the sign-in, and whatever else went wrong is told by a page, too.
+
+mod compress;
+mod fill;
+mod overview;
+
+use std::sync::LazyLock;
+
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use pushway_core::access::{Principal, Scope};
+use pushway_core::ports::{
+    Clock, Environments, Fault, History, Overdue, ReadBuilds, ReadLogs, ReadRuns, Tokens,
+};
+use pushway_dashboard::{ASSET_CACHE, Asset, Frame, ProblemPage, Section, Template, asset, headers, links};
+use serde::Deserialize;
+
+pub(crate) use compress::compressed;
+
+use crate::principal;
+use crate::reply::{Problem, Reply};
+
+/// What can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    Overview,
+    Approvals,
+    Run,
+    Log,
+    Approval,
+    Environment,
+    Rollback,
+    Commit,
+    SignIn,
+}
+
+/// The pages by path.
+static ROUTES: LazyLock<matchit::Router<Page>> = LazyLock::new(|| {
+    let mut router = matchit::Router::new();
+    for (path, page) in [
+        ("/", Page::Overview),
+        ("/approvals", Page::Approvals),
+        ("/runs/{run}", Page::Run),
+        ("/runs/{run}/jobs/{stage}/{job}", Page::Log),
+        ("/runs/{run}/environments/{environment}/approve", Page::Approval),
+        ("/environments/{pipeline}/{environment}", Page::Environment),
+        ("/environments/{pipeline}/{environment}/rollback", Page::Rollback),
+        ("/commits/{commit}", Page::Commit),
+        ("/login", Page::SignIn),
+    ] {
+        // Two paths that can't be told apart are an error of this table, which every test would show.
+        router.insert(path, page).unwrap_or_else(|error| panic!("the page {path}: {error}"));
+    }
+    router
+});
+
+/// What a page's address may ask for; anything else in it is somebody's bookmark, and no error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Query {
+    part: String,
+    cursor: String,
+    from: Option<u64>,
+    to: String,
+    next: String,
+    pipeline: String,
+    branch: String,
+    status: String,
+    author: String,
+}
+
+/// A page that is asked for, and who looks at it.
+struct Look<'r> {
+    page: Page,
+    parameters: matchit::Params<'static, 'r>,
+    query: Query,
+    frame: Frame,
+}
+
+impl Look<'_> {
+    fn text(&self, name: &str) -> &str {
+        self.parameters.get(name).unwrap_or_default()
+    }
+
+    /// The whole page, or what the script asks for of it.
+    fn show(&self, whole: &impl Template, part: &impl Template) -> Result<String, Problem> {
+        let rendered = if self.query.part.is_empty() { whole.render() } else { part.render() };
+        rendered.map_err(|error| Problem::Fault(Fault::Permanent(format!("render the page: {error}"))))
+    }
+}
+
+/// Answers who asks for a page or an asset; `None` where the address is neither's.
+pub(crate) async fn answer<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Option<Reply>
+where
+    P: ReadRuns + History + Environments + Overdue + ReadBuilds + ReadLogs + Tokens + Clock,
+{
+    if request.request_context.http.method != Method::GET {
+        return None;
+    }
+    let (path, _) = principal::path(request);
+    if let Some(asset) = asset(path) {
+        return Some(of_asset(asset));
+    }
+    let found = ROUTES.at(path).ok()?;
+    let query: Query = serde_html_form::from_str(request.raw_query_string.as_deref().unwrap_or_default())
+        .unwrap_or_default();
+    let frame = frame(ports, *found.value);
+    let mut look = Look { page: *found.value, parameters: found.params, query, frame };
+    let shown = match look.page {
+        Page::SignIn => fill::sign_in(&look),
+        _ => match principal::principal(ports, request).await {
+            Ok(principal) => {
+                look.frame.viewer = Some(only_looking(principal));
+                Box::pin(fill::page(ports, &mut look)).await
+            }
+            Err(problem) => Err(problem),
+        },
+    };
+    Some(match shown {
+        Ok(html) => of_html(StatusCode::OK, html),
+        Err(problem) => of_problem(&look, path, problem),
+    })
+}
+
+fn frame<P: Clock>(ports: &P, page: Page) -> Frame {
+    let section = match page {
+        Page::Overview => Section::Overview,
+        Page::Approvals | Page::Approval => Section::Approvals,
+        _ => Section::Elsewhere,
+    };
+    Frame { now: Frame::coarse(ports.now()), viewer: None, csrf: String::new(), waiting: 0, section }
+}
+
+/// No act is offered before there are sessions to guard it: its form would lead nowhere.
+fn only_looking(principal: Principal) -> Principal {
+    Principal { scopes: [Scope::Read].into_iter().collect(), ..principal }
+}
+
+fn of_html(status: StatusCode, html: String) -> Reply {
+    let own = headers().into_iter().filter(|(name, _)| !["content-type", "cache-control"].contains(name));
+    let own = own.filter_map(|(name, value)| {
+        Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+    });
+    Reply { headers: own.collect(), ..Reply::of(status, "text/html; charset=utf-8", html) }
+}
+
+fn of_asset(asset: &'static Asset) -> Reply {
+    Reply::of(StatusCode::OK, asset.content_type, asset.content.to_owned())
+        .and(header::CACHE_CONTROL, HeaderValue::from_static(ASSET_CACHE))
+}
+
+/// What went wrong, as a page. A script that asks for a part is told by the status alone.
+fn of_problem(look: &Look<'_>, path: &str, problem: Problem) -> Reply {
+    let is_unknown = matches!(problem, Problem::Unauthorized(_) | Problem::Refused(_));
+    if !look.query.part.is_empty() {
+        return problem.into();
+    }
+    if is_unknown && let Ok(place) = HeaderValue::try_from(links::sign_in(path)) {
+        return of_html(StatusCode::SEE_OTHER, String::new()).and(header::LOCATION, place);
+    }
+    let (status, detail) = (problem.status(), problem.detail());
+    if let Problem::Fault(fault) = &problem {
+        tracing::error!(error = %fault, path, "page not shown");
+    }
+    let page = ProblemPage {
+        frame: &look.frame,
+        status: status.as_u16(),
+        title: status.canonical_reason().unwrap_or_default(),
+        detail: &detail,
+    };
+    of_html(status, page.render().unwrap_or(detail.clone()))
+}

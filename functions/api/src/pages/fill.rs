@@ -1,0 +1,169 @@
+//! What each page is filled with.
+
+use std::collections::BTreeMap;
+
+use pushway_core::environment::EnvironmentRecord;
+use pushway_core::fact::JobId;
+use pushway_core::ids::{CommitSha, RunId};
+use pushway_core::ports::{Clock, Environments, History, Overdue, ReadBuilds, ReadLogs, ReadRuns, RunQuery};
+use pushway_core::summary::RunSummary;
+use pushway_core::views::LogPage;
+use pushway_dashboard::{
+    ApprovalPage, ApprovalsPage, CommitPage, EnvironmentPage, JobLogPage, LoginPage, RollbackPage, RunPage,
+    Waiting,
+};
+
+use super::{Look, Page, overview};
+use crate::call::parsed;
+use crate::reply::Problem;
+use crate::{approvals, runs};
+
+/// Renders the page that is looked at.
+pub(super) async fn page<P>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem>
+where
+    P: ReadRuns + History + Environments + Overdue + ReadBuilds + ReadLogs + Clock,
+{
+    match look.page {
+        Page::Overview => overview::page(ports, look).await,
+        Page::Approvals => all_approvals(ports, look).await,
+        Page::Run => run(ports, look).await,
+        Page::Log => log(ports, look).await,
+        Page::Approval => approval(ports, look).await,
+        Page::Environment => environment(ports, look).await,
+        Page::Rollback => rollback(ports, look).await,
+        Page::Commit => commit(ports, look).await,
+        Page::SignIn => sign_in(look),
+    }
+}
+
+pub(super) fn sign_in(look: &Look<'_>) -> Result<String, Problem> {
+    let page = LoginPage { frame: &look.frame, issuer: None, next: &look.query.next, problem: None };
+    look.show(&page, &page.as_main())
+}
+
+/// What waits for people, deploys before they begin first.
+pub(super) async fn waiting<P: ReadRuns + Overdue + Clock>(ports: &P) -> Result<Vec<Waiting>, Problem> {
+    let open = approvals::list(ports).await?;
+    let mut waiting: Vec<Waiting> = open.approvals.into_iter().map(Waiting::from).collect();
+    waiting.extend(open.pauses.into_iter().map(Waiting::from));
+    waiting.sort_by_key(|one| one.since);
+    Ok(waiting)
+}
+
+async fn all_approvals<P>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem>
+where
+    P: ReadRuns + Overdue + Clock,
+{
+    let waiting = waiting(ports).await?;
+    look.frame.waiting = waiting.len();
+    let page = ApprovalsPage { frame: &look.frame, waiting: &waiting };
+    look.show(&page, &page.as_main())
+}
+
+async fn run<P: ReadRuns + History>(ports: &P, look: &Look<'_>) -> Result<String, Problem> {
+    let run = runs::find(ports, look.text("run")).await?;
+    let journal = ports.journal(run.id).await?;
+    let page = RunPage { frame: &look.frame, run: &run, journal: &journal, forge: None };
+    look.show(&page, &page.as_main())
+}
+
+async fn log<P: ReadRuns + ReadBuilds + ReadLogs>(ports: &P, look: &Look<'_>) -> Result<String, Problem> {
+    let run = runs::find(ports, look.text("run")).await?;
+    let (stage, name) = (look.text("stage"), look.text("job"));
+    let absent = || Problem::NotFound(format!("run {} has no job {stage:?}/{name:?}", run.id));
+    let (Ok(stage), Ok(name)) = (stage.parse(), name.parse()) else { return Err(absent()) };
+    let job = run.job(&JobId { stage, name }).ok_or_else(absent)?;
+    let cursor = Some(look.query.cursor.as_str()).filter(|cursor| !cursor.is_empty());
+    let log = match runs::pointer(ports, job).await? {
+        Some(pointer) => ports.log(&pointer, cursor).await?,
+        None => LogPage { lines: Vec::new(), next: None },
+    };
+    let is_over = job.end.is_some() && (log.next.is_none() || log.next.as_deref() == cursor);
+    let from = look.query.from.unwrap_or(1);
+    let page = JobLogPage { frame: &look.frame, run: &run, job, log: &log, from, cursor, is_over };
+    if look.query.part == "lines" {
+        return look.show(&page, &page.as_lines());
+    }
+    look.show(&page, &page.as_main())
+}
+
+async fn approval<P: ReadRuns>(ports: &P, look: &Look<'_>) -> Result<String, Problem> {
+    let (run, name) = (runs::find(ports, look.text("run")).await?, look.text("environment"));
+    let state = run.environments.iter().find(|state| state.name.as_str() == name);
+    let asked = state.and_then(|state| Some((&state.name, state.approval.as_ref()?)));
+    let (environment, approval) = asked.ok_or_else(|| {
+        Problem::NotFound(format!("run {} asks for no approval of {name:?}; see what waits for one", run.id))
+    })?;
+    let page = ApprovalPage { frame: &look.frame, run: &run, environment, approval };
+    look.show(&page, &page.as_main())
+}
+
+async fn known<P: Environments>(ports: &P, look: &Look<'_>) -> Result<EnvironmentRecord, Problem> {
+    let (pipeline, name) = (look.text("pipeline"), look.text("environment"));
+    let absent =
+        || Problem::NotFound(format!("nothing was ever deployed to {name:?} of the pipeline {pipeline:?}"));
+    let (Ok(pipeline), Ok(name)) = (pipeline.parse(), name.parse()) else { return Err(absent()) };
+    let record = ports.environment(&pipeline, &name).await?;
+    if record.version == 0 { Err(absent()) } else { Ok(record) }
+}
+
+/// The latest runs of an environment's pipeline: one read tells most messages and authors that its page shows.
+async fn latest<P: History + Clock>(
+    ports: &P,
+    record: &EnvironmentRecord,
+) -> Result<BTreeMap<RunId, RunSummary>, Problem> {
+    let pipeline = Some(record.pipeline.clone());
+    let query = RunQuery { pipeline, before: None, limit: 100, now: ports.now() };
+    Ok(ports.list(&query).await?.runs.into_iter().map(|run| (run.id, run)).collect())
+}
+
+async fn environment<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
+where
+    P: Environments + History + Clock,
+{
+    let record = known(ports, look).await?;
+    let runs = latest(ports, &record).await?;
+    let page = EnvironmentPage { frame: &look.frame, record: &record, runs: &runs };
+    look.show(&page, &page.as_main())
+}
+
+async fn rollback<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
+where
+    P: Environments + History + Clock,
+{
+    let record = known(ports, look).await?;
+    let to: Option<RunId> = if look.query.to.is_empty() { None } else { Some(parsed(&look.query.to)?) };
+    // That it goes over what can't be undone is what the page is there to ask about.
+    let wanted = record.way_back(to, true).map_err(Problem::Conflict)?;
+    let irreversible = record.irreversible_over(wanted.run);
+    let runs = latest(ports, &record).await?;
+    let message = runs.get(&wanted.run).map(|run| run.message.as_str()).unwrap_or_default();
+    let page = RollbackPage {
+        frame: &look.frame,
+        record: &record,
+        to: wanted,
+        message,
+        irreversible: &irreversible,
+    };
+    look.show(&page, &page.as_main())
+}
+
+async fn commit<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
+where
+    P: ReadRuns + History + Environments,
+{
+    let commit: CommitSha = parsed(look.text("commit"))?;
+    let runs = ports.of_commit(&commit).await?;
+    let mut deployments = Vec::new();
+    for record in overview::environments(ports, &runs).await? {
+        deployments.extend(overview::deployed(&record, &commit));
+    }
+    let page = CommitPage {
+        frame: &look.frame,
+        commit: &commit,
+        runs: &runs,
+        deployments: &deployments,
+        forge: None,
+    };
+    look.show(&page, &page.as_main())
+}
