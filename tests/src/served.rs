@@ -46,9 +46,6 @@ async fn answer(
     let mut request = unsigned(method.as_str(), path, &own, "");
     request["body"] = base64::engine::general_purpose::STANDARD.encode(&body).into();
     request["isBase64Encoded"] = true.into();
-    if let Some(cookies) = headers.get("cookie") {
-        request["cookies"] = cookies.split("; ").collect();
-    }
     let answered = tokio::task::spawn_blocking(move || functions::invoke(&world, "api", request)).await;
     match answered {
         Ok(Ok(answer)) => response(&answer),

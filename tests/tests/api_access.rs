@@ -3,7 +3,7 @@
 
 use jiff::SignedDuration;
 use pushway_core::testing::{Injected, World};
-use pushway_tests::sim::people::{Answer, arn, send, signed, unsigned};
+use pushway_tests::sim::people::{Answer, arn, send, signed, token, unsigned};
 use pushway_tests::sim::story::Story;
 use serde_json::{Value, json};
 
@@ -31,14 +31,6 @@ fn operations(document: &Value) -> Vec<Operation> {
         })
     });
     all.collect()
-}
-
-/// Makes a token as an administrator; gives its text.
-fn token(world: &World, name: &str, scopes: &[&str], days: u16) -> String {
-    let order = json!({ "name": name, "scopes": scopes, "days": days }).to_string();
-    let made = send(world, &signed("POST", "ada", "/v1/tokens", &[], &order)).expect("it answers");
-    assert_eq!(made.status, 201, "{}", made.body);
-    made.json()["token"].as_str().expect("the token").to_owned()
 }
 
 fn with(world: &World, token: &str, method: &str, path: &str, body: &str) -> Answer {

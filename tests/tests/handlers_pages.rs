@@ -1,11 +1,27 @@
 //! The dashboard's pages as the API serves them: who may look, what is there, and with which headers.
 
 use pushway_core::fact::LogPointer;
-use pushway_tests::sim::people::{Answer, send, signed, unsigned};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pushway_core::testing::World;
+use pushway_tests::sim::people::{Answer, cookie, send, token, unsigned};
 use pushway_tests::sim::story::Story;
 
+/// The cookie of a new session.
+fn session(story: &Story, scope: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{scope}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let world = story.world();
+    cookie(&world, &token(&world, &name, &[scope], 1))
+}
+
+fn with(story: &Story, cookie: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let all: Vec<(&str, &str)> = headers.iter().copied().chain([("cookie", cookie)]).collect();
+    send(&story.world(), &unsigned("GET", path, &all, "")).expect("it answers")
+}
+
 fn look(story: &Story, path: &str) -> Answer {
-    send(&story.world(), &signed("GET", "ada", path, &[], "")).expect("it answers")
+    with(story, &session(story, "read"), path, &[])
 }
 
 #[test]
@@ -74,11 +90,11 @@ fn what_has_not_changed_is_not_sent_again() {
     let mut story = Story::new();
     let run = story.play();
     let path = format!("/runs/{}?part=main", run.id);
-    let first = look(&story, &path);
+    let mine = session(&story, "read");
+    let first = with(&story, &mine, &path, &[]);
     assert!(first.body.trim_start().starts_with("<main id=\"main\""), "{}", first.body);
     let tag = first.header("etag").to_owned();
-    let again = send(&story.world(), &signed("GET", "ada", &path, &[("if-none-match", &tag)], ""));
-    let again = again.expect("it answers");
+    let again = with(&story, &mine, &path, &[("if-none-match", &tag)]);
     assert_eq!((again.status, again.body.as_str()), (304, ""));
     // Assets may be kept for good, since their names change with them.
     let whole = look(&story, &format!("/runs/{}", run.id)).body;
@@ -96,10 +112,7 @@ fn a_page_fits_into_the_first_window_of_a_connection() {
     let mut story = Story::new();
     let run = story.play();
     for path in ["/".to_owned(), format!("/runs/{}", run.id)] {
-        let ask = |taken: &str| {
-            let request = signed("GET", "ada", &path, &[("accept-encoding", taken)], "");
-            send(&story.world(), &request).expect("it answers")
-        };
+        let ask = |taken: &str| with(&story, &session(&story, "read"), &path, &[("accept-encoding", taken)]);
         let zipped = ask("br, gzip;q=0.8");
         assert_eq!((zipped.header("content-encoding"), zipped.header("vary")), ("gzip", "accept-encoding"));
         // Base64, which the gateway undoes, of what begins as gzip does (RFC 1952).
@@ -110,14 +123,90 @@ fn a_page_fits_into_the_first_window_of_a_connection() {
     }
 }
 
+/// Sends a form as a browser does, from a page of this site.
+fn post(world: &World, cookie: &str, path: &str, form: &str) -> Answer {
+    let own = [
+        ("sec-fetch-site", "same-origin"),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("cookie", cookie),
+    ];
+    send(world, &unsigned("POST", path, &own, form)).expect("it answers")
+}
+
+/// What the forms of a page send back.
+fn proof(story: &Story, cookie: &str) -> String {
+    let page = with(story, cookie, "/", &[]).body;
+    let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a form");
+    rest.split('"').next().expect("its proof").to_owned()
+}
+
 #[test]
-fn no_act_is_offered_before_its_form_leads_somewhere() {
-    let mut story = Story::new();
-    let run = story.play();
-    for path in [format!("/runs/{}", run.id), "/".to_owned()] {
-        let page = look(&story, &path).body;
-        assert!(!page.contains("method=\"post\""), "{path} offers an act");
+fn a_session_begins_with_a_token_and_ends_with_it() {
+    let story = Story::new();
+    let world = story.world();
+    let text = token(&world, "ada-laptop", &["read"], 1);
+    let signed_in = post(&world, "", "/login", &format!("token={text}&next=%2Fapprovals"));
+    assert_eq!((signed_in.status, signed_in.header("location")), (303, "/approvals"));
+    let set = signed_in.header("set-cookie");
+    for part in ["__Host-pushway=", "; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/"] {
+        assert!(set.contains(part), "{set}");
     }
-    let post = send(&story.world(), &unsigned("POST", &format!("/runs/{}/stop", run.id), &[], "{}"));
-    assert_eq!(post.expect("it answers").status, 404);
+    let mine = set.split(';').next().unwrap().to_owned();
+    assert!(with(&story, &mine, "/", &[]).body.contains("token:ada-laptop"));
+    let wrong = post(&world, "", "/login", "token=pwt_ada-laptop_00&next=%2F");
+    assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
+    assert!(wrong.body.contains("role=\"alert\""), "{}", wrong.body);
+    // Nobody is made to sign in by a page of another site, or as someone else.
+    let elsewhere = unsigned("POST", "/login", &[("sec-fetch-site", "cross-site")], &format!("token={text}"));
+    assert_eq!(send(&world, &elsewhere).expect("it answers").status, 403);
+    let out = post(&world, &mine, "/logout", &format!("csrf={}", proof(&story, &mine)));
+    assert_eq!((out.status, out.header("location")), (303, "/login"));
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    // A token that is revoked ends its sessions.
+    let revoke = pushway_tests::sim::people::signed("POST", "ada", "/v1/tokens/ada-laptop/revoke", &[], "");
+    send(&world, &revoke).expect("it answers");
+    assert_eq!(with(&story, &mine, "/", &[]).status, 303);
+    // The API takes no cookies.
+    let other = session(&story, "admin");
+    assert_eq!(with(&story, &other, "/v1/runs", &[]).status, 401);
+}
+
+#[test]
+fn a33_an_act_takes_the_form_of_this_very_session_and_the_right_scope() {
+    let mut story = Story::new();
+    story.play();
+    let world = story.world();
+    let (may, other, reader) =
+        (session(&story, "approve"), session(&story, "approve"), session(&story, "read"));
+    let path = "/environments/web/staging/freeze";
+    let form = |proof: &str| format!("csrf={proof}&version=1&reason=sale%20%3Cb%3E");
+    for bad in [String::new(), proof(&story, &other), proof(&story, &reader)] {
+        let answer = post(&world, &may, path, &form(&bad));
+        assert_eq!((answer.status, answer.header("content-type")), (403, "text/html; charset=utf-8"));
+    }
+    let crossing = unsigned(
+        "POST",
+        path,
+        &[("cookie", &may), ("origin", "https://evil.example")],
+        &form(&proof(&story, &may)),
+    );
+    assert_eq!(send(&world, &crossing).expect("it answers").status, 403);
+    let refused = post(&world, &reader, path, &form(&proof(&story, &reader)));
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("scope approve"), "{}", refused.body);
+    assert!(world.environment_records().iter().all(|record| record.freeze.is_none()));
+    let done = post(&world, &may, path, &form(&proof(&story, &may)));
+    assert_eq!((done.status, done.header("location")), (303, "/environments/web/staging"));
+    let record = world.environment_records().into_iter().find(|record| record.freeze.is_some());
+    let freeze = record.and_then(|record| record.freeze).expect("it is frozen");
+    assert!(freeze.by.starts_with("token:approve-") && freeze.reason == "sale <b>", "{freeze:?}");
+    // A second click is the same order, and the audit list has it once.
+    let again = post(&world, &may, path, &form(&proof(&story, &may)));
+    assert_eq!(again.status, 303);
+    assert_eq!(world.audit().iter().filter(|entry| entry.operation == "freeze").count(), 1);
+    let page = with(&story, &may, "/environments/web/staging", &[]).body;
+    assert!(page.contains("sale &#60;b&#62;") && page.contains("/unfreeze\""), "{page}");
+    // Whoever may not act is offered nothing.
+    let page = with(&story, &reader, "/environments/web/staging", &[]).body;
+    assert!(!page.contains("/unfreeze\""), "{page}");
 }

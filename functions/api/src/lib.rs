@@ -10,6 +10,7 @@ mod call;
 mod dispatch;
 mod environments;
 mod explain;
+mod forms;
 mod openapi;
 mod operations;
 mod order;
@@ -19,6 +20,7 @@ mod principal;
 mod reply;
 mod repositories;
 mod runs;
+mod session;
 mod start;
 mod tokens;
 
@@ -32,6 +34,7 @@ use pushway_core::ports::{
 };
 
 use call::Call;
+use forms::Asked;
 use reply::{Problem, Reply};
 
 /// Answers one request.
@@ -65,25 +68,71 @@ where
         + Clock
         + Random,
 {
-    if let Some(page) = pages::answer(ports, &request).await {
+    let page = match pages::answer(ports, &request).await {
+        Some(page) => Some(page),
+        None => match forms::asked(ports, &request).await {
+            None => None,
+            Some(Asked::Answered(reply)) => Some(reply),
+            Some(Asked::Refused(problem)) => Some(pages::refused(ports, &request, problem)),
+            Some(Asked::Order(order, token)) => {
+                let reply = match principal::holder(ports, &token).await {
+                    Ok(holder) => ask(ports, &order, Some(holder)).await.unwrap_or_else(Reply::from),
+                    Err(problem) => problem.into(),
+                };
+                Some(pages::afterwards(ports, &request, &reply))
+            }
+        },
+    };
+    if let Some(page) = page {
         return Ok(pages::compressed(&request, page.into_response(&request)));
     }
-    let reply = match taken(ports, &request).await {
-        // Boxed: it holds the states of every verb, and one of them runs.
-        Ok(call) if call.operation.changes => {
-            let act = Box::pin(dispatch::dispatch(ports, &call));
-            order::carry_out(ports, &call, act).await
-        }
-        Ok(call) => Box::pin(dispatch::dispatch(ports, &call)).await,
-        Err(problem) => Err(problem),
-    };
+    let reply = ask(ports, &request, None).await;
     Ok(reply.unwrap_or_else(Reply::from).into_response(&request))
+}
+
+/// Asks the API, in the name of whoever sends the request, or of someone who is known already.
+async fn ask<P>(
+    ports: &P,
+    request: &ApiGatewayV2httpRequest,
+    known: Option<Principal>,
+) -> Result<Reply, Problem>
+where
+    P: Runs
+        + Plans
+        + History
+        + Environments
+        + Waits
+        + Overdue
+        + Callbacks
+        + ReadBuilds
+        + ReadLogs
+        + Hooks
+        + ListHooks
+        + Reconciliations
+        + BranchRecords
+        + ReadDeliveries
+        + Deliveries
+        + Differences
+        + Heads
+        + PullRequests
+        + StartExecutions
+        + Tokens
+        + AuditTrail
+        + Orders
+        + Clock
+        + Random,
+{
+    let call = taken(ports, request, known).await?;
+    // Boxed: it holds the states of every verb, and one of them runs.
+    let act = Box::pin(dispatch::dispatch(ports, &call));
+    if call.operation.changes { order::carry_out(ports, &call, act).await } else { act.await }
 }
 
 /// A request that makes sense, by someone who may ask it.
 async fn taken<'r, P: Tokens + Clock>(
     ports: &P,
     request: &'r ApiGatewayV2httpRequest,
+    known: Option<Principal>,
 ) -> Result<Call<'r>, Problem> {
     let (path, _) = principal::path(request);
     let absent =
@@ -96,7 +145,10 @@ async fn taken<'r, P: Tokens + Clock>(
     let principal = match operation.scope {
         None => Principal { name: "anyone".into(), scopes: Scopes::default() },
         Some(scope) => {
-            let principal = principal::principal(ports, request).await?;
+            let principal = match known {
+                Some(principal) => principal,
+                None => principal::principal(ports, request).await?,
+            };
             if !principal.scopes.allow(scope) {
                 tracing::warn!(by = principal.name, operation = operation.id, %scope, "refused");
                 return Err(Problem::Forbidden(scope));

@@ -12,17 +12,18 @@ use std::sync::LazyLock;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use pushway_core::access::{Principal, Scope};
 use pushway_core::ports::{
     Clock, Environments, Fault, History, Overdue, ReadBuilds, ReadLogs, ReadRuns, Tokens,
 };
-use pushway_dashboard::{ASSET_CACHE, Asset, Frame, ProblemPage, Section, Template, asset, headers, links};
+use pushway_dashboard::{
+    ASSET_CACHE, Asset, Frame, LoginPage, ProblemPage, Section, Template, asset, headers, links,
+};
 use serde::Deserialize;
 
 pub(crate) use compress::compressed;
 
-use crate::principal;
 use crate::reply::{Problem, Reply};
+use crate::{forms, principal, session};
 
 /// What can be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +113,8 @@ where
     let mut look = Look { page: *found.value, parameters: found.params, query, frame };
     let shown = match look.page {
         Page::SignIn => fill::sign_in(&look),
-        _ => match principal::principal(ports, request).await {
-            Ok(principal) => {
-                look.frame.viewer = Some(only_looking(principal));
-                Box::pin(fill::page(ports, &mut look)).await
-            }
+        _ => match signed_in(ports, request, &mut look.frame).await {
+            Ok(()) => Box::pin(fill::page(ports, &mut look)).await,
             Err(problem) => Err(problem),
         },
     };
@@ -135,9 +133,49 @@ fn frame<P: Clock>(ports: &P, page: Page) -> Frame {
     Frame { now: Frame::coarse(ports.now()), viewer: None, csrf: String::new(), waiting: 0, section }
 }
 
-/// No act is offered before there are sessions to guard it: its form would lead nowhere.
-fn only_looking(principal: Principal) -> Principal {
-    Principal { scopes: [Scope::Read].into_iter().collect(), ..principal }
+/// Says in the frame whose session it is.
+async fn signed_in<P: Tokens + Clock>(
+    ports: &P,
+    request: &ApiGatewayV2httpRequest,
+    frame: &mut Frame,
+) -> Result<(), Problem> {
+    let token = session::token(request).ok_or(Problem::Unauthorized(principal::SIGN_IN))?;
+    frame.viewer = Some(principal::holder(ports, token).await?);
+    frame.csrf = session::proof(token);
+    Ok(())
+}
+
+/// What comes after an order that a form has given: the page of what it has made or changed, or what went wrong.
+pub(crate) fn afterwards<P: Clock>(ports: &P, request: &ApiGatewayV2httpRequest, reply: &Reply) -> Reply {
+    let (path, _) = principal::path(request);
+    if reply.status.is_success() {
+        return forms::go_to(&forms::afterwards(path, reply));
+    }
+    if reply.status == StatusCode::UNAUTHORIZED {
+        return forms::go_to(&links::sign_in("/"));
+    }
+    let (status, detail) = forms::problem(reply);
+    told(&frame(ports, Page::SignIn), status, &detail)
+}
+
+/// Why a form was refused, as a page.
+pub(crate) fn refused<P: Clock>(ports: &P, request: &ApiGatewayV2httpRequest, problem: Problem) -> Reply {
+    let frame = frame(ports, Page::SignIn);
+    let (path, _) = principal::path(request);
+    match problem {
+        Problem::Unauthorized(_) => forms::go_to(&links::sign_in("/")),
+        Problem::Refused(why) if path == "/login" => {
+            let page = LoginPage { frame: &frame, issuer: None, next: "/", problem: Some(&why.to_string()) };
+            of_html(StatusCode::UNAUTHORIZED, page.render().unwrap_or_default())
+        }
+        problem => told(&frame, problem.status(), &problem.detail()),
+    }
+}
+
+fn told(frame: &Frame, status: StatusCode, detail: &str) -> Reply {
+    let title = status.canonical_reason().unwrap_or_default();
+    let page = ProblemPage { frame, status: status.as_u16(), title, detail };
+    of_html(status, page.render().unwrap_or_else(|_| detail.to_owned()))
 }
 
 fn of_html(status: StatusCode, html: String) -> Reply {
@@ -166,11 +204,5 @@ fn of_problem(look: &Look<'_>, path: &str, problem: Problem) -> Reply {
     if let Problem::Fault(fault) = &problem {
         tracing::error!(error = %fault, path, "page not shown");
     }
-    let page = ProblemPage {
-        frame: &look.frame,
-        status: status.as_u16(),
-        title: status.canonical_reason().unwrap_or_default(),
-        detail: &detail,
-    };
-    of_html(status, page.render().unwrap_or(detail.clone()))
+    told(&look.frame, status, &detail)
 }

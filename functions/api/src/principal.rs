@@ -12,7 +12,7 @@ use crate::reply::Problem;
 
 /// What the paths of signed requests begin with.
 const SIGNED: &str = "/iam";
-const SIGN_IN: &str = "say who you are: send `Authorization: Bearer <token>`, or sign the request with AWS credentials \
+pub(crate) const SIGN_IN: &str = "say who you are: send `Authorization: Bearer <token>`, or sign the request with AWS credentials \
                        and send it to the same path under /iam";
 
 /// The path that is meant, and whether the gateway has checked a signature.

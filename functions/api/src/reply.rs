@@ -30,6 +30,8 @@ pub(crate) enum Problem {
     /// Their word is not taken.
     Refused(Refused),
     Forbidden(Scope),
+    /// A form that was not made for this session, or comes from elsewhere.
+    OtherSite,
     Conflict(String),
     /// The same order is being carried out.
     AtWork,
@@ -137,7 +139,7 @@ impl Problem {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) | Self::Refused(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::OtherSite => StatusCode::FORBIDDEN,
             Self::Conflict(_) | Self::AtWork => StatusCode::CONFLICT,
             Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -154,6 +156,10 @@ impl Problem {
             Self::Refused(refused) => refused.to_string(),
             Self::Forbidden(scope) => {
                 format!("this takes the scope {scope}; ask an administrator for a token that has it")
+            }
+            Self::OtherSite => {
+                "this form was not sent by a page of this site and session; go back, load the page again and try again"
+                    .to_owned()
             }
             Self::AtWork => "the same order is being carried out; ask again in a moment".to_owned(),
             Self::OtherRequest => {

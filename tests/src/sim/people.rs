@@ -80,7 +80,11 @@ pub fn unsigned(method: &str, path: &str, headers: &[(&str, &str)], body: &str) 
     let own = [("content-type", "application/json")];
     let headers: serde_json::Map<String, Value> =
         own.iter().chain(headers).map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    // The gateway hands cookies on by themselves.
+    let cookies: Vec<&str> =
+        headers.get("cookie").and_then(Value::as_str).map_or_else(Vec::new, |all| all.split("; ").collect());
     json!({
+        "cookies": cookies,
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
         "headers": headers, "isBase64Encoded": false, "body": body,
         "requestContext": {
@@ -89,6 +93,31 @@ pub fn unsigned(method: &str, path: &str, headers: &[(&str, &str)], body: &str) 
             "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "t" },
         },
     })
+}
+
+/// Makes a token as an administrator; gives its text.
+///
+/// # Panics
+/// When none is made.
+pub fn token(world: &World, name: &str, scopes: &[&str], days: u16) -> String {
+    let order = json!({ "name": name, "scopes": scopes, "days": days }).to_string();
+    let made = send(world, &signed("POST", "ada", "/v1/tokens", &[], &order));
+    let made = made.map(|made| made.json()).unwrap_or_default();
+    made["token"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
+}
+
+/// The cookie of a session, as the sign-in gives it.
+///
+/// # Panics
+/// When nobody can sign in by this token.
+pub fn cookie(world: &World, token: &str) -> String {
+    let form = format!("token={token}&next=%2F");
+    let own = [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
+    let answer = send(world, &unsigned("POST", "/login", &own, &form));
+    let answer = answer.unwrap_or_else(|| panic!("it answers"));
+    let cookie = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    assert!(answer.status == 303 && !cookie.is_empty(), "{answer:?}");
+    cookie
 }
 
 /// Hands a request to the API once; `None` where its process died or failed.

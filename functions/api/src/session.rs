@@ -1,0 +1,109 @@
+//! Sessions of the dashboard: the token in a cookie that scripts can't read and that no other site can send along
+//! with a form.
+//!
+//! There is nothing to keep: the cookie holds the token, which is looked at again for every page, so a token that is
+//! revoked ends its sessions at once. Pages take cookies alone and the API takes none (row A33).
+
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use hmac::{Hmac, Mac as _};
+use http::header::{self, HeaderValue};
+use jiff::SignedDuration;
+
+/// A cookie of this name comes from this very host, over HTTPS, and counts for all of it (RFC 6265bis, "The __Host-
+/// Prefix").
+const COOKIE: &str = "__Host-pushway";
+/// How long a browser keeps it; the token may end before.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// What the proof in forms is a proof of.
+const PURPOSE: &[u8] = b"a form of this session";
+
+/// The token of a session.
+pub(crate) fn token(request: &ApiGatewayV2httpRequest) -> Option<&str> {
+    let cookies = request.cookies.iter().flatten();
+    cookies
+        .filter_map(|cookie| cookie.split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, token)| token)
+}
+
+/// The cookie that begins a session; `Lax`, so that a link to a run from a forge leads to the run.
+pub(crate) fn begin(token: &str) -> Option<HeaderValue> {
+    let seconds = KEPT.as_secs();
+    HeaderValue::try_from(format!(
+        "{COOKIE}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
+    ))
+    .ok()
+}
+
+/// The cookie that ends it.
+pub(crate) fn end() -> HeaderValue {
+    HeaderValue::from_static("__Host-pushway=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")
+}
+
+fn mac(token: &str) -> Hmac<sha2::Sha256> {
+    // An HMAC key may have any length (RFC 2104), so `new` has nothing to refuse.
+    let mut mac = <Hmac<sha2::Sha256> as hmac::Mac>::new_from_slice(token.as_bytes())
+        .unwrap_or_else(|_| unreachable!("a key of any length is one"));
+    mac.update(PURPOSE);
+    mac
+}
+
+/// What forms of a session send back: nobody can make it who does not know the token.
+pub(crate) fn proof(token: &str) -> String {
+    hex::encode(mac(token).finalize().into_bytes())
+}
+
+/// Whether a form was made for this session.
+pub(crate) fn is_proof(token: &str, proof: &str) -> bool {
+    hex::decode(proof).is_ok_and(|proof| mac(token).verify_slice(&proof).is_ok())
+}
+
+/// Whether a form comes from a page of this site, as far as the browser says: by `Sec-Fetch-Site` where it knows
+/// that, else by `Origin`. One that says neither is no browser of these days.
+pub(crate) fn is_own(request: &ApiGatewayV2httpRequest) -> bool {
+    let text = |name: header::HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
+        return site == "same-origin";
+    }
+    let host = |origin: &str| Some(origin.split_once("://")?.1.to_owned());
+    text(header::ORIGIN).and_then(host).as_deref() == text(header::HOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(headers: &[(&'static str, &'static str)]) -> ApiGatewayV2httpRequest {
+        let mut request = ApiGatewayV2httpRequest::default();
+        for (name, value) in headers {
+            request.headers.insert(*name, HeaderValue::from_static(value));
+        }
+        request
+    }
+
+    #[test]
+    fn a33_a_form_of_another_site_is_none_of_ours() {
+        let host = ("host", "pushway.example.com");
+        assert!(is_own(&with(&[host, ("sec-fetch-site", "same-origin")])));
+        assert!(is_own(&with(&[host, ("origin", "https://pushway.example.com")])));
+        for bad in [
+            vec![host],
+            vec![host, ("origin", "null")],
+            vec![host, ("origin", "https://evil.example")],
+            vec![host, ("origin", "https://pushway.example.com.evil.example")],
+            vec![host, ("sec-fetch-site", "cross-site"), ("origin", "https://pushway.example.com")],
+            vec![host, ("sec-fetch-site", "same-site")],
+            vec![host, ("sec-fetch-site", "none")],
+        ] {
+            assert!(!is_own(&with(&bad)), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a33_a_proof_is_of_one_session() {
+        assert!(is_proof("one", &proof("one")));
+        for bad in [proof("two"), String::new(), "zz".into(), proof("one")[..32].to_owned()] {
+            assert!(!is_proof("one", &bad), "{bad}");
+        }
+    }
+}
