@@ -15,6 +15,12 @@ pub(crate) fn tell(fact: &Fact) -> String {
         }
         Fact::Queued { behind } => format!("waits behind run {behind} of the same branch"),
         Fact::Overtaken { rule, .. } => format!("superseded: {rule}"),
+        Fact::StopAsked { stop } => pushway_core::messages::stopped_by(stop),
+        Fact::TakenOver { from, jobs, environments } => format!(
+            "goes on from run {from}: takes over {} jobs, leaves {} environments as they are",
+            jobs.len(),
+            environments.len()
+        ),
         Fact::JobStarted { job, attempt, .. } => format!("{job} started (attempt {attempt})"),
         Fact::JobEnded { job, end, .. } => match &end.failure {
             None => format!("{job} succeeded"),

@@ -98,7 +98,7 @@ fn style(doing: Doing) -> ProgressStyle {
 
 /// How jobs and environments are put into words, as `pushway run show` does it.
 pub(crate) struct Words {
-    pub(crate) job: fn(&JobState) -> String,
+    pub(crate) job: fn(&Run, &JobState) -> String,
     pub(crate) environment: fn(&EnvironmentState) -> String,
 }
 
@@ -116,7 +116,7 @@ fn rows(run: &Run, words_of: &Words, now: Timestamp) -> Vec<Row> {
         let took =
             job.started_at.filter(|_| doing != Doing::Waits).map(|from| took(from, ended.unwrap_or(now)));
         let took = took.map_or_else(String::new, |took| format!("  {took}"));
-        Row { doing, name: job.job.to_string(), words: format!("{}{took}", (words_of.job)(job)) }
+        Row { doing, name: job.job.to_string(), words: format!("{}{took}", (words_of.job)(run, job)) }
     });
     let environments = run.environments.iter().map(|state| {
         let doing = match state {

@@ -28,6 +28,7 @@ mod rotate;
 mod run;
 mod runs;
 mod start;
+mod steer;
 mod token;
 mod validate;
 

@@ -1,4 +1,4 @@
-//! `pushway run show|watch|logs`: one run.
+//! `pushway run show|watch|logs|stop|retry`: one run.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pushway_core::fact::{Entry, JobStage};
 use pushway_core::ids::{JobName, RunId};
-use pushway_core::messages::deploys;
+use pushway_core::messages::{deploys, stopped_by};
 use pushway_core::run::{EnvironmentState, JobState, Run, Status};
 use pushway_core::views::LogLine;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::client::{At, Client};
 use crate::facts::{clock, tell};
 use crate::live::{Board, Words};
-use crate::{output, question};
+use crate::{output, question, steer};
 
 /// How often a watched run is asked for.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +35,10 @@ pub(crate) enum Verb {
         /// The run's id.
         run: RunId,
     },
+    /// Stop it: nothing of it begins any more, and a deploy under way goes back.
+    Stop(steer::Stop),
+    /// Start the same push again, whole or from where it failed.
+    Retry(steer::Retry),
     /// Print the log of a job; follows one that runs.
     #[command(after_help = "Example: pushway run logs 01890a5d-ac96-774b-bcce-b302099a8057 test unit")]
     Logs {
@@ -65,6 +69,8 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
     match verb {
         Verb::Show { run } => show(&client, as_json, *run).await,
         Verb::Watch { run } => watch(&client, as_json, *run).await,
+        Verb::Stop(args) => steer::stop(&client, as_json, args).await,
+        Verb::Retry(args) => steer::retry(&client, as_json, args).await,
         Verb::Logs { run, stage, job } => logs(&client, *run, *stage, job).await,
     }
 }
@@ -81,7 +87,7 @@ async fn show(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-async fn watch(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitCode> {
+pub(crate) async fn watch(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitCode> {
     let path = id.to_string();
     let mut seen = 0;
     let mut board = if as_json { None } else { Board::on_terminal() };
@@ -153,8 +159,14 @@ fn describe(run: &Run) -> anyhow::Result<()> {
         run.source.author
     ))?;
     output::line(&format!("received {}  changed {}", run.received_at, run.updated_at))?;
+    if let Some(retry) = &run.source.retry {
+        output::line(&format!("retry of {} from {} by {}", retry.of, retry.from.as_str(), retry.by))?;
+    }
+    if let Some(stop) = &run.stop {
+        output::line(&stopped_by(stop))?;
+    }
     for job in &run.jobs {
-        output::line(&format!("  {:<24} {}", job.job.to_string(), job_words(job)))?;
+        output::line(&format!("  {:<24} {}", job.job.to_string(), job_words(run, job)))?;
     }
     for environment in &run.environments {
         output::line(&format!(
@@ -193,13 +205,18 @@ fn describe_cause(run: &Run) -> anyhow::Result<()> {
     output::line(&format!("next: {}", cause.advice))
 }
 
-fn job_words(job: &JobState) -> String {
+fn job_words(run: &Run, job: &JobState) -> String {
     let tests = job.end.as_ref().and_then(|end| end.tests.as_ref());
     let tests = tests.map_or_else(String::new, |tests| {
         format!(", {} tests passed, {} failed", tests.passed, tests.failed)
     });
+    if let Some(from) = job.taken_from {
+        return format!("succeeded in run {from}{tests}");
+    }
     let state = match &job.end {
+        _ if job.attempt == 0 && run.status.is_terminal() => "not run",
         _ if job.attempt == 0 => "waiting",
+        None if run.status.is_terminal() => "stopped",
         None => "running",
         Some(end) if end.failure.is_none() => "succeeded",
         Some(end) if end.will_retry => "failed, will be tried again",
@@ -230,6 +247,9 @@ fn environment_words(environment: &EnvironmentState) -> String {
             RollbackOutcome::NoBaseline => "failed; there is no older version to go back to".into(),
             RollbackOutcome::Failed { cause } => format!("FAILED AND NOT ROLLED BACK: {}", cause.summary),
         };
+    }
+    if let Some(from) = environment.kept_from {
+        return format!("live since run {from}, left as it is");
     }
     match environment {
         state if state.rollback.is_some() => "rolling back".into(),

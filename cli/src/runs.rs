@@ -34,6 +34,12 @@ struct Page {
     next: Option<RunId>,
 }
 
+/// What happened, or what it is about; a retry says so.
+fn what(run: &RunSummary) -> String {
+    let words = run.cause.as_ref().unwrap_or(&run.message);
+    run.retry_of.map_or_else(|| words.clone(), |of| format!("retry of {of}: {words}"))
+}
+
 /// Lists runs.
 pub(crate) async fn main(at: &At, as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
     let mut query = vec![("limit", args.limit.to_string())];
@@ -56,7 +62,7 @@ pub(crate) async fn main(at: &At, as_json: bool, args: &Args) -> anyhow::Result<
             run.pipeline.as_ref().map_or_else(|| run.repository.clone(), ToString::to_string),
             format!("{} {}", run.git_ref.short(), run.commit.short()),
             output::ago(now, run.received_at),
-            bounded(run.cause.as_ref().unwrap_or(&run.message), WHAT_WIDTH),
+            bounded(&what(run), WHAT_WIDTH),
         ]
     };
     output::table(

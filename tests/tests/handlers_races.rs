@@ -9,16 +9,16 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use pushway_core::contract::{EnvironmentTask, LockInput, RunInput};
+use pushway_core::contract::{EnvironmentTask, JobInput, LockInput, RunInput, errors};
 use pushway_core::fact::{Cause, DeployFailure, DeployFailureKind, Fact, JobEnd, JobId, JobStage};
 use pushway_core::ids::RunId;
 use pushway_core::ports::{Clock as _, Environments as _};
-use pushway_core::run::{JobState, Status};
-use pushway_core::settle::record;
+use pushway_core::run::{JobState, Status, Stop};
+use pushway_core::settle::{self, record};
 use pushway_core::source::{Hook, Provider};
-use pushway_core::testing::{Behaviour, BuildScript, World};
+use pushway_core::testing::{Behaviour, BuildScript, TokenState, World};
 use pushway_core::wait::{Subject, Wait, Work};
-use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, hook, parse, push_body};
+use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, hook, old_image, parse, push_body};
 use pushway_tests::sim::{Events, block_on};
 use serde_json::{Value, json};
 
@@ -80,6 +80,13 @@ fn deploy_progress(world: &World, service: String) -> Racer<'_> {
         let event: Value =
             json!({ "detail-type": "ECS Deployment State Change", "resources": [service], "detail": {} });
         deploy_progress::handle(world, event).await.expect("it settles");
+    })
+}
+
+fn stop(world: &World, run: RunId) -> Racer<'_> {
+    let wish = Stop { by: "ada".into(), reason: "wrong branch".into() };
+    Box::pin(async move {
+        settle::stop(world, run, wish).await.expect("it is recorded").expect("there is something to stop");
     })
 }
 
@@ -297,6 +304,58 @@ proptest! {
         let rollout = run.environments[0].rollout.as_ref().expect("it is prepared");
         let service = story.service();
         prop_assert_eq!(service.primary_definition(), Some(rollout.task_definition.as_str()));
+    }
+
+    #[test]
+    fn a_stop_at_the_moment_at_which_a_build_begins_leaves_no_build_behind(schedule in schedules()) {
+        let mut story = Story::new();
+        story.sim.events = Events::Lost;
+        story.world().inject_on("start_build", 1, pushway_core::testing::Injected::Retryable);
+        let commit = story.commit();
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.runs()[0].plan_digest.is_some());
+        story.sim.kill_executions();
+        let world = story.world();
+        let task_token = world.open_token();
+        let input = JobInput { run_id: id, stage: JobStage::Build, job: parse("image"), task_token, retry: 1 };
+        let begins: Racer<'_> = Box::pin(async { drop(start_build::handle(world.as_ref(), input).await) });
+        race(&world, vec![begins, stop(&world, id)], &schedule);
+        story.sim.run();
+        story.check();
+        prop_assert_eq!(story.run(id).status, Status::Stopped);
+        prop_assert!(story.world().builds().iter().all(|build| build.was_stopped));
+    }
+
+    #[test]
+    fn a_stop_at_the_moment_at_which_a_service_moves_is_told_to_who_waits_and_it_goes_back(
+        schedule in schedules(),
+    ) {
+        let mut story = Story::new();
+        story.sim.events = Events::Lost;
+        story.world().inject_on("register", 1, pushway_core::testing::Injected::Retryable);
+        let commit = story.commit();
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| {
+            world.runs()[0].environments.first().is_some_and(|state| state.fence.is_some())
+        });
+        story.sim.kill_executions();
+        let world = story.world();
+        let (task_token, back) = (world.open_token(), world.open_token());
+        let task = |task_token| EnvironmentTask { run_id: id, environment: parse("staging"), task_token };
+        let moves = task(task_token.clone());
+        let moves: Racer<'_> = Box::pin(async { drop(deploy::handle(world.as_ref(), moves).await) });
+        race(&world, vec![moves, stop(&world, id)], &schedule);
+        let TokenState::Answered(Err(error)) = world.token(&task_token) else {
+            return Err(TestCaseError::fail("nobody told the state of the stop"));
+        };
+        prop_assert_eq!(error.error.as_str(), errors::STOPPED);
+        // As the state machine does then.
+        block_on(rollback::handle(world.as_ref(), task(back))).expect("it goes back");
+        story.sim.run();
+        story.check();
+        prop_assert_eq!(story.serving(), [old_image().digest().to_string()]);
+        let expected = if story.movers().is_empty() { Status::Stopped } else { Status::RolledBack };
+        prop_assert_eq!(story.run(id).status, expected, "{:?}", story.run(id).cause);
     }
 
     #[test]

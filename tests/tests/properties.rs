@@ -101,6 +101,9 @@ static PLAYED: LazyLock<Vec<Played>> = LazyLock::new(|| {
         asked([("ada", "approve"), ("bob", "reject")]),
         asked_by_ecs(Behaviour::Healthy),
         asked_by_ecs(Behaviour::Sick(500)),
+        stopped(|run| run.status == Status::Building),
+        stopped(|run| run.environments.iter().any(|state| state.deployment.is_some())),
+        retried(),
         paused("continue", &json!({})),
         paused("go-back", &json!({ "reason": "slow" })),
     ]
@@ -116,6 +119,32 @@ fn asked_by_ecs(behaviour: Behaviour) -> Played {
         story.image_does(&commit, behaviour);
         commit
     })
+}
+
+/// A run that a person stops once something holds of it.
+fn stopped(wanted: impl Fn(&Run) -> bool) -> Played {
+    let mut story = Story::new();
+    let commit = story.commit();
+    let id = story.push("main", &commit);
+    story.sim.run_until(|world| wanted(&world.runs()[0]));
+    let body = json!({ "reason": "wrong branch" });
+    assert_eq!(people::post(&story.world(), "ada", &format!("/v1/runs/{id}/stop"), &body).0, 202);
+    story.sim.run();
+    Played { id, journal: story.world().stored_journal(id), status: story.run(id).status }
+}
+
+/// A run that goes on where another one failed.
+fn retried() -> Played {
+    let mut story = Story::new();
+    story.world().script_build(JobStage::Test, "unit", None, BuildScript::Faults);
+    let run = story.play().id;
+    story.world().script_build(JobStage::Test, "unit", None, BuildScript::Succeeds([].into()));
+    let path = format!("/v1/runs/{run}/retry");
+    let (status, again) = people::post(&story.world(), "ada", &path, &json!({ "from": "failed" }));
+    assert_eq!(status, 202, "{again}");
+    story.sim.run();
+    let id = parse(again["run_id"].as_str().expect("a run"));
+    Played { id, journal: story.world().stored_journal(id), status: story.run(id).status }
 }
 
 /// A run whose deployment waits for a person, who says so.
@@ -496,6 +525,9 @@ fn the_played_runs_are_of_every_kind() {
             Status::Rejected,
             Status::Succeeded,
             Status::RolledBack,
+            Status::Stopped,
+            Status::RolledBack,
+            Status::Succeeded,
             Status::Succeeded,
             Status::RolledBack,
         ]

@@ -39,6 +39,14 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             { "run": null, "pipeline": null, "status": null, "trigger": "a delivery", "because": "ignored: ping" },
         ]}),
         ("POST", "/v1/explain") => json!({ "would": "reject", "because": "pushway.yml:1:1: no" }),
+        ("POST", path) if path.ends_with("/stop") => json!({
+            "run_id": path.split('/').nth(3), "status": "deploying", "over": false,
+            "stop": { "by": "ada", "reason": "wrong \u{1b}[2Jbranch" }, "follows": ["staging goes back"],
+        }),
+        ("POST", path) if path.ends_with("/retry") => json!({
+            "run_id": "01890a5d-ac96-774b-bcce-b302099a8058", "new": true, "of": path.split('/').nth(3),
+            "from": "failed", "notes": ["it stays an older push"],
+        }),
         ("POST", "/v1/runs") => json!({ "run_id": "r1", "new": true }),
         _ => json!({ "ignored": "no" }),
     };
@@ -107,4 +115,25 @@ async fn repositories_and_reasons_are_shown_to_people_and_to_programs() {
 
     // A command line that asks for nothing is wrong, and says so by its code.
     assert_eq!(crate::run(pushway(&["explain", "--repo", "github/octo/web"]), "").await.code, 2);
+}
+
+#[tokio::test]
+async fn a_run_is_stopped_and_retried() {
+    let api = Api::start().await;
+    let run = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let (said, (method, path, key, body)) = api.ask(&["run", "stop", run, "--reason", "wrong branch"]).await;
+    assert_eq!((method.as_str(), path.as_str()), ("POST", format!("/v1/runs/{run}/stop").as_str()));
+    assert_eq!((said.code, key.len(), body), (0, 32, json!({ "reason": "wrong branch" })), "{}", said.all());
+    assert_eq!(said.out, "stopped by ada: wrong \\u{1b}[2Jbranch\nstaging goes back\n");
+    assert!(said.all().contains(&format!("pushway run watch {run}")), "{}", said.all());
+    assert_eq!(crate::run(pushway(&["run", "stop", run]), "").await.code, 2, "a stop has a reason");
+
+    for (words, from) in
+        [(&["run", "retry", run][..], "start"), (&["run", "retry", run, "--from-failed"], "failed")]
+    {
+        let (said, (_, path, _, body)) = api.ask(words).await;
+        assert_eq!((path, body), (format!("/v1/runs/{run}/retry"), json!({ "from": from })));
+        assert_eq!((said.code, said.out.as_str()), (0, "01890a5d-ac96-774b-bcce-b302099a8058\n"));
+        assert!(said.all().contains("it stays an older push"), "{}", said.all());
+    }
 }

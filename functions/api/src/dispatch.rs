@@ -6,13 +6,13 @@ use pushway_core::pipeline_file::JSON_SCHEMA;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
     Hooks, ListHooks, Overdue, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs,
-    Reconciliations, Runs, StartExecutions, Tokens, Waits,
+    Reconciliations, Runs, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use crate::call::Call;
 use crate::operations::Verb;
 use crate::reply::{Problem, Reply};
-use crate::{approvals, environments, explain, openapi, pauses, repositories, runs, start, tokens};
+use crate::{approvals, environments, explain, openapi, pauses, repositories, runs, start, steer, tokens};
 
 /// Carries out what was asked, by someone who may ask it.
 pub(crate) async fn dispatch<P>(ports: &P, call: &Call<'_>) -> Result<Reply, Problem>
@@ -36,6 +36,7 @@ where
         + Heads
         + PullRequests
         + StartExecutions
+        + StopBuilds
         + Tokens
         + AuditTrail
         + Clock
@@ -51,6 +52,8 @@ where
         Verb::ListRuns => Reply::ok(&runs::list(ports, call).await?),
         Verb::StartRun => start::start(ports, call).await,
         Verb::ShowRun => Reply::ok(&runs::show(runs::asked(ports, call).await?)),
+        Verb::StopRun => steer::stop(ports, call).await,
+        Verb::RetryRun => steer::retry(ports, call).await,
         Verb::Journal => Reply::ok(&runs::journal(ports, call).await?),
         Verb::Plan => Reply::ok(&runs::plan(ports, call).await?),
         Verb::Jobs => Reply::ok(&api::Jobs { jobs: runs::asked(ports, call).await?.jobs }),

@@ -22,6 +22,7 @@ mod repositories;
 mod runs;
 mod session;
 mod start;
+mod steer;
 mod tokens;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -30,7 +31,7 @@ use pushway_core::contract::Failure;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
     Hooks, ListHooks, Orders, Overdue, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs,
-    Reconciliations, Runs, StartExecutions, Tokens, Waits,
+    Reconciliations, Runs, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use call::Call;
@@ -62,6 +63,7 @@ where
         + Heads
         + PullRequests
         + StartExecutions
+        + StopBuilds
         + Tokens
         + AuditTrail
         + Orders

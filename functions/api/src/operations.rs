@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use http::Method;
 use pushway_core::access::Scope;
-use pushway_core::{api, environment, plan};
+use pushway_core::{api, environment, plan, steering};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::reply::{JSON, JSON_SCHEMA};
@@ -20,6 +20,8 @@ pub(crate) enum Verb {
     ListRuns,
     StartRun,
     ShowRun,
+    StopRun,
+    RetryRun,
     Journal,
     Plan,
     Jobs,
@@ -175,6 +177,26 @@ fn of_runs() -> Vec<Operation> {
         .with(&[202, 200]),
         get(Verb::ShowRun, "getRun", "/v1/runs/{run}", "A run: where it stands, and why")
             .gives::<api::RunView>(),
+        post(
+            Verb::StopRun,
+            "stopRun",
+            "/v1/runs/{run}/stop",
+            Scope::Run,
+            "Stop a run: nothing of it begins any more, and a deploy under way goes back",
+        )
+        .takes::<api::Reasoned>()
+        .gives::<steering::StopAnswer>()
+        .with(&[202, 200]),
+        post(
+            Verb::RetryRun,
+            "retryRun",
+            "/v1/runs/{run}/retry",
+            Scope::Run,
+            "Start the same push again, whole or from where it failed",
+        )
+        .takes::<steering::RetryOrder>()
+        .gives::<steering::RetryAnswer>()
+        .with(&[202, 200]),
         get(
             Verb::Journal,
             "getJournal",

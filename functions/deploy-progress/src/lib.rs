@@ -4,7 +4,7 @@
 //! The event is only a hint: nothing it says is believed but what it is about.
 
 use pushway_core::contract::{Done, Failure};
-use pushway_core::ports::{Callbacks, Clock, Fault, ReadServices, ReadTasks, Runs, Waits};
+use pushway_core::ports::{Callbacks, Clock, Fault, Plans, ReadServices, ReadTasks, Runs, Waits};
 use pushway_core::settle::{settle_service, settle_task};
 use pushway_core::wait::Subject;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ struct Detail {
 /// Settles the service or task that an event tells of.
 pub async fn handle<P>(ports: &P, event: Value) -> Result<Done, Failure>
 where
-    P: Runs + Waits + ReadServices + ReadTasks + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + ReadTasks + Callbacks + Clock,
 {
     let Some(subject) = subject(event)? else { return Ok(Done {}) };
     // Most events are about services and tasks that no run waits for.

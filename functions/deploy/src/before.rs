@@ -53,8 +53,14 @@ pub(crate) async fn before<P>(
 where
     P: Runs + Waits + ReadServices + MoveServices + RunTasks + ReadTasks + Callbacks + Clock,
 {
+    let stop = || run.stop_in(planned).map(|stop| Stopped::ByPerson(messages::stopped_by(stop)));
     for (number, OneOff::EcsTask(wanted)) in planned.before.iter().enumerate() {
         let known = state.task(number).cloned().unwrap_or_default();
+        if known.arn.is_none()
+            && let Some(stop) = stop()
+        {
+            return Err(stop);
+        }
         let definition = create::definition(planned);
         let one = One { run, rollout, wanted, definition, known, number, task };
         match one.go_on(ports).await? {
@@ -66,7 +72,7 @@ where
             None => return Ok(Before::Waiting),
         }
     }
-    Ok(Before::Done)
+    stop().map_or(Ok(Before::Done), Err)
 }
 
 impl One<'_> {

@@ -24,7 +24,7 @@ use pushway_core::ports::{
     ReadServices, ReadTasks, RunTasks, Runs, Waits, Written,
 };
 use pushway_core::rollout::images_of;
-use pushway_core::run::{EnvironmentState, Run};
+use pushway_core::run::{EnvironmentState, Run, TaskState};
 use pushway_core::settle::{
     load_planned, open_on_service, or_tell, record, record_deploy_failure, settle_service, state_of,
 };
@@ -70,6 +70,12 @@ where
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
     let state = state_of(&run, &task.environment)?;
+    // A task that runs is waited for: what comes after it is not begun.
+    if let Some(stop) = run.stop_in(&planned)
+        && !state.before.iter().any(TaskState::is_running)
+    {
+        return Err(Failure::new(errors::STOPPED, messages::stopped_by(stop)));
+    }
     match begin(ports, &run, state, &planned, &task).await {
         Ok(()) => Ok(Done {}),
         Err(Stopped::Refused(reason)) => {
@@ -83,6 +89,7 @@ where
             record(ports, run.id, fact).await?;
             Err(Failure::new(errors::DEPLOY_FAILED, summary))
         }
+        Err(Stopped::ByPerson(why)) => Err(Failure::new(errors::STOPPED, why)),
         Err(Stopped::Fault(fault)) => Err(fault.into()),
     }
 }
@@ -93,6 +100,8 @@ enum Stopped {
     Refused(String),
     /// What had to happen first did not, and the service was not touched.
     Failed(Box<DeployFailure>),
+    /// A person has stopped the run.
+    ByPerson(String),
     /// The world outside failed.
     Fault(Fault),
 }
@@ -112,6 +121,7 @@ async fn begin<P>(
 ) -> Result<(), Stopped>
 where
     P: Runs
+        + Plans
         + Environments
         + Waits
         + ReadServices
@@ -145,7 +155,16 @@ async fn move_service<P>(
     task: &EnvironmentTask,
 ) -> Result<(), Stopped>
 where
-    P: Runs + Waits + ReadServices + MoveServices + CreateServices + RunTasks + ReadTasks + Callbacks + Clock,
+    P: Runs
+        + Plans
+        + Waits
+        + ReadServices
+        + MoveServices
+        + CreateServices
+        + RunTasks
+        + ReadTasks
+        + Callbacks
+        + Clock,
 {
     let service = create::find(ports, planned, target).await?;
     let rollout = match &state.rollout {

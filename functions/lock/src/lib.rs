@@ -92,6 +92,9 @@ where
         + Clock,
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
+    if let Some(stop) = &run.stop {
+        return Err(Failure::new(errors::STOPPED, messages::stopped_by(stop)));
+    }
     // A run that has failed takes no further environment, whatever the state machine makes of it.
     if let Some(cause) = &run.cause {
         return Err(Failure::new(

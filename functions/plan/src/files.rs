@@ -112,9 +112,11 @@ fn twin<'j>(judged: &'j [Judged], pipeline: &PipelineName) -> Option<&'j str> {
     judged.iter().find(named).map(|one| one.path.as_str())
 }
 
-/// A person may have asked for one pipeline only.
+/// A person may have asked for one pipeline only, and a retry is of one.
 fn chosen(source: &Source) -> Option<&PipelineName> {
+    let retried = source.retry.as_ref().and_then(|retry| retry.pipeline.as_ref());
     match &source.trigger {
+        _ if retried.is_some() => retried,
         Trigger::Manual { pipeline, .. } => pipeline.as_ref(),
         _ => None,
     }
@@ -170,7 +172,12 @@ async fn ask<P>(ports: &P, run: &Run, hook: &Hook, file: &PipelineFile) -> Answe
 where
     P: BranchRecords + Differences,
 {
-    let rule = match decide(ports, run, hook, file).await? {
+    let decision = match &run.source.retry {
+        // It was wanted before, and a person wants it again.
+        Some(retry) if retry.pipeline.is_some() => Decision::Run { rule: messages::retry_rule(retry) },
+        _ => decide(ports, run, hook, file).await?,
+    };
+    let rule = match decision {
         Decision::Run { rule } => rule,
         Decision::Ignore { rule } => return Ok(Verdict::Ignore { rule }),
         Decision::AskPaths => return Err(Fault::Permanent("a path filter was asked twice".into())),

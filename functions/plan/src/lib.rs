@@ -9,12 +9,14 @@ mod definitions;
 mod files;
 mod place;
 mod preflight;
+mod retry;
 mod rollback;
 mod subscribe;
 
 use files::{Judged, Verdict, judge, missing_buildspec};
 use pushway_core::contract::{Failure, PlanOutput, RunInput};
 use pushway_core::fact::{Cause, Fact, JobId, JobStage, bounded};
+use pushway_core::ids::EnvironmentName;
 use pushway_core::intake::{Taken, take_part};
 use pushway_core::messages;
 use pushway_core::plan::{Concurrency, JobPlan, Plan};
@@ -23,7 +25,7 @@ use pushway_core::ports::{
     PullRequests, Random, ReadTargets, RepositoryFiles, Runs, StartExecutions, SubscriptionRecords,
 };
 use pushway_core::preflight::{Finding, rejection};
-use pushway_core::run::Run;
+use pushway_core::run::{Run, Status};
 use pushway_core::settle::{claim_pipeline, load, record};
 use pushway_core::source::{Hook, Trigger};
 
@@ -53,7 +55,11 @@ where
     if run.plan_digest.is_some() {
         let plan = ports.plan(run.id).await?;
         let plan = plan.ok_or_else(|| Fault::Permanent(format!("the plan of run {} is gone", run.id)))?;
-        return Ok(proceed(&run, &plan));
+        return Ok(proceed(&retry::take_over(ports, run).await?, &plan));
+    }
+    if run.stop.is_some() {
+        let status = Status::Stopped;
+        return Ok(over(&record(ports, run.id, Fact::Finished { status }).await?));
     }
     if let Trigger::Rollback { to, environment, by, reason } = &run.source.trigger {
         let plan = rollback::plan(ports, *to, environment).await?;
@@ -65,6 +71,7 @@ where
     let hook = ports.hook(run.source.provider, run.source.hook.as_str()).await?;
     let hook = hook.ok_or_else(|| Fault::Permanent(messages::disconnected(&run.source)))?;
     let outcome = match place::place(ports, &run, &hook).await? {
+        Ok(place) if run.continues().is_some() => retry::plan(ports, &run, &hook, place).await?,
         Ok(place) => decide(ports, &run, &hook, place).await?,
         Err(fact) => Outcome::Over(Box::new(fact)),
     };
@@ -73,7 +80,7 @@ where
         Outcome::Plan(plan, fact) => {
             ports.put_plan(run.id, &plan).await?;
             let run = record(ports, run.id, *fact).await?;
-            Ok(proceed(&run, &plan))
+            Ok(proceed(&retry::take_over(ports, run).await?, &plan))
         }
         Outcome::Over(fact) => Ok(over(&record(ports, run.id, *fact).await?)),
     }
@@ -102,8 +109,10 @@ where
         return Ok(Outcome::Over(Box::new(Fact::Ignored { rule })));
     }
     let judged = judge(ports, run, hook).await?;
+    // A retry is no news of what the branch's files ask for.
+    let is_news = run.source.parent.is_none() && run.source.retry.is_none();
     let is_push = matches!(run.source.trigger, Trigger::Push | Trigger::Reconciled);
-    if is_push && run.source.parent.is_none() {
+    if is_push && is_news {
         subscribe::subscribe(ports, run, hook, &judged).await?;
     }
     match choose(ports, run, place, judged).await? {
@@ -176,7 +185,8 @@ where
     let Some(first) = wanted.next() else {
         return Ok(Err(Box::new(Fact::Ignored { rule: bounded(&rules.join("; "), 2_000) })));
     };
-    for other in wanted {
+    // The other pipelines' runs were started for the run that is retried.
+    for other in wanted.filter(|_| run.source.retry.is_none()) {
         // One that was recorded before is this very run, asked for again.
         if let Taken::New { run: id, not_started } = take_part(ports, run, other.path, place).await? {
             tracing::info!(run_id = %id, parent = %run.id, late = not_started.is_some(), "run received");
@@ -211,15 +221,26 @@ fn planned(plan: &Plan, place: u64, rule: String, findings: Vec<Finding>) -> Fac
     }
 }
 
+/// What is left to do: what a retry takes over is not done again.
 fn proceed(run: &Run, plan: &Plan) -> PlanOutput {
-    let of_stage = |stage| plan.jobs_in_order(stage).into_iter().map(|job| job.name.clone()).collect();
+    let is_taken = |stage, job: &JobPlan| {
+        let state = run.job(&JobId { stage, name: job.name.clone() });
+        state.is_some_and(|state| state.taken_from.is_some())
+    };
+    let of_stage = |stage| {
+        let jobs = plan.jobs_in_order(stage).into_iter();
+        jobs.filter(|job| !is_taken(stage, job)).map(|job| job.name.clone()).collect()
+    };
+    let is_kept =
+        |name: &EnvironmentName| run.environment(name).is_some_and(|state| state.kept_from.is_some());
+    let environments = plan.environments.iter().map(|environment| environment.name.clone());
     PlanOutput {
         run_id: run.id,
         proceed: true,
         turn: plan.concurrency != Concurrency::Parallel,
         build: of_stage(JobStage::Build),
         test: of_stage(JobStage::Test),
-        environments: plan.environments.iter().map(|environment| environment.name.clone()).collect(),
+        environments: environments.filter(|name| !is_kept(name)).collect(),
     }
 }
 

@@ -20,6 +20,11 @@ where
     if let Some(place) = run.source.place {
         return Ok(Ok(place));
     }
+    // The run that is retried had none of its own yet: its push may have.
+    if run.source.retry.is_some() {
+        let branch = ports.branch(hook, &run.source.git_ref).await?;
+        return Ok(Ok(branch.place_of(&run.source.commit)));
+    }
     let mut at_forge: Option<(u64, CommitSha)> = None;
     // A plain git server has no API to ask.
     let mut can_ask = hook.provider != Provider::Git;

@@ -40,7 +40,8 @@ where
         _ if state.rollback_outcome().is_some() => None,
         // What can't be undone is not undone by itself.
         _ if planned.irreversible && state.has_touched_service() => Some(RollbackOutcome::Held),
-        OnFailure::Hold if state.has_touched_service() => Some(RollbackOutcome::Held),
+        // Who stops a run wants no half-done deploy; what failed by itself is held to be looked at.
+        OnFailure::Hold if state.has_touched_service() && run.stop.is_none() => Some(RollbackOutcome::Held),
         OnFailure::Hold | OnFailure::Rollback => match &planned.target {
             Target::Ecs(target) => move_back(ports, &run, state, &task, target).await?,
             Target::EcsScheduledTask(target) => {
@@ -67,7 +68,7 @@ async fn move_back<P>(
     target: &EcsTarget,
 ) -> Answer<Option<RollbackOutcome>>
 where
-    P: Runs + Waits + ReadServices + MoveServices + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + MoveServices + Callbacks + Clock,
 {
     let Some(rollout) = &state.rollout else {
         return Ok(Some(RollbackOutcome::NotNeeded {

@@ -34,6 +34,9 @@ where
 {
     let job = JobId { stage: input.stage, name: input.job.clone() };
     let run = load(ports, input.run_id).await?;
+    if let Some(stop) = &run.stop {
+        return Err(Failure::new(errors::STOPPED, messages::stopped_by(stop)));
+    }
     if let Some(why) = &run.overtaken {
         return Err(Failure::new(errors::JOB_FAILED, why.clone()));
     }

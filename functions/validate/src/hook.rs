@@ -55,6 +55,10 @@ where
         Asked::Unclear => Ok(HookAnswer::ask_again(event, ASK_AGAIN_SECONDS)),
         Asked::MayGoOn(served) => {
             let (_, planned) = load_planned(ports, run.id, &environment).await?;
+            // Whoever stopped the run, the state machine takes the deployment back: one owner at a time.
+            if run.stop_in(&planned).is_some() {
+                return Ok(HookAnswer::ask_again(event, ASK_AGAIN_SECONDS));
+            }
             let checkpoint = Checkpoint { ports, run: &run, planned: &planned, rollout: &rollout, served };
             Ok(match checkpoint.settle().await? {
                 Settled::Over(None) => HookAnswer::go_on(),

@@ -14,7 +14,7 @@ use pushway_core::contract::{
     Done, Failure, ValidateEvent, ValidateInput, ValidateOutput, ValidateTask, errors,
 };
 use pushway_core::fact::{CheckResult, Fact, Rollout};
-use pushway_core::messages::validation_failed;
+use pushway_core::messages::{stopped_by, validation_failed};
 use pushway_core::plan::{Check, EnvironmentPlan};
 use pushway_core::ports::{
     Answer, Callbacks, Clock, Fault, Hooks, Plans, Probes, ReadAlarms, ReadMetrics, ReadSchedules,
@@ -75,12 +75,14 @@ where
         + Clock,
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
+    stop_in(&run, &planned)?;
     let state = state_of(&run, &task.environment)?;
     let checks = if state.checks.is_empty() {
         // A build is under way: its end lets this state go on.
         let Some(checks) = check_all(ports, &run, state, &planned, &task).await? else { return Ok(Done {}) };
         let fact = Fact::Validated { environment: task.environment.clone(), checks: checks.clone() };
-        record(ports, run.id, fact).await?;
+        // Checks take their time: someone may have stopped the run meanwhile.
+        stop_in(&record(ports, run.id, fact).await?, &planned)?;
         checks
     } else {
         state.checks.clone()
@@ -92,6 +94,12 @@ where
         }
         Some(cause) => Err(Failure::new(errors::VALIDATION_FAILED, cause.summary)),
     }
+}
+
+/// Fails where a person has stopped the run: the state machine takes back what it has deployed.
+fn stop_in(run: &Run, planned: &EnvironmentPlan) -> Result<(), Failure> {
+    let stop = run.stop_in(planned).map(stopped_by);
+    stop.map_or(Ok(()), |why| Err(Failure::new(errors::STOPPED, why)))
 }
 
 /// All checks in order, up to the first that fails: what follows it would only say so again. None while a

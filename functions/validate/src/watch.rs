@@ -33,6 +33,7 @@ where
         + Clock,
 {
     let (run, planned) = load_planned(ports, task.run_id, &task.environment).await?;
+    crate::stop_in(&run, &planned)?;
     let Some(plan) = &planned.watch else {
         ports.succeed(&task.task_token).await?;
         return Ok(Done {});

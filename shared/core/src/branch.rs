@@ -165,6 +165,13 @@ impl Branch {
         }
     }
 
+    /// The place of the push that moved the ref to `commit`; below all others where nobody remembers it.
+    pub fn place_of(&self, commit: &CommitSha) -> u64 {
+        let head = self.head.as_ref().filter(|head| head.commit == *commit).map(|head| head.place);
+        let moved = || self.moves.iter().rfind(|step| step.after == *commit).map(|step| step.place);
+        head.or_else(moved).unwrap_or_default()
+    }
+
     fn advance(&mut self, run: RunId, source: &Source) -> Placed {
         self.place += STEP;
         let (before, after) = (source.before.clone(), source.commit.clone());

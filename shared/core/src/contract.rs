@@ -31,10 +31,12 @@ pub mod errors {
     pub const CHECK_READY: &str = "Pushway.CheckReady";
     /// A new version turned sick while it was watched.
     pub const WATCH_FAILED: &str = "Pushway.WatchFailed";
+    /// A person has stopped the run.
+    pub const STOPPED: &str = "Pushway.Stopped";
     /// A forge asks to be left alone for a while.
     pub const RATE_LIMITED: &str = "Pushway.RateLimited";
     /// All of them.
-    pub const ALL: [&str; 11] = [
+    pub const ALL: [&str; 12] = [
         RETRYABLE,
         PERMANENT,
         RATE_LIMITED,
@@ -46,6 +48,7 @@ pub mod errors {
         VALIDATION_FAILED,
         CHECK_READY,
         WATCH_FAILED,
+        STOPPED,
     ];
 }
 

@@ -87,6 +87,10 @@ fn because(run: &Run) -> String {
             }
             (None, None) => "superseded by a newer push".into(),
         },
+        Status::Stopped => {
+            let why = run.cause.as_ref().map_or("a person stopped it", |cause| cause.summary.as_str());
+            format!("stopped: {why}")
+        }
         Status::Planning if run.queued_behind.is_some() => {
             let behind = run.queued_behind.map(|run| run.to_string()).unwrap_or_default();
             format!("queued behind run {behind}, which is of the same branch; started since {started}")

@@ -17,7 +17,10 @@ use crate::ids::{EnvironmentName, Fence, ImageDigestRef, JobName, PipelineName, 
 use crate::image_file::BuiltImages;
 use crate::plan::Place;
 use crate::preflight::Finding;
-use crate::run::{CheckJobEnd, CheckJobState, CheckpointEnd, PauseAnswer, WatchEnd, WatchStart};
+use crate::run::{
+    CheckJobEnd, CheckJobState, CheckpointEnd, KeptEnvironment, PauseAnswer, Stop, TakenJob, WatchEnd,
+    WatchStart,
+};
 use crate::scheduled::{Starter, StarterRef};
 use crate::source::Source;
 use crate::views::ServiceRef;
@@ -91,6 +94,22 @@ pub enum Fact {
         by: RunId,
         /// Why, in words.
         rule: String,
+    },
+    /// A person stops the run: nothing of it begins any more, and a deploy under way goes back.
+    StopAsked {
+        /// Who, and why.
+        #[serde(flatten)]
+        stop: Stop,
+    },
+    /// What an earlier run has done is taken over, and not done again.
+    TakenOver {
+        /// The run that is retried.
+        from: RunId,
+        /// Its jobs that have succeeded.
+        jobs: Vec<TakenJob>,
+        /// Its environments that are live.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        environments: Vec<KeptEnvironment>,
     },
     /// `CodeBuild` accepted a build for a job.
     JobStarted {

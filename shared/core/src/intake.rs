@@ -12,7 +12,7 @@ use crate::ports::{
     ReadRuns, Recorded, StartExecutions,
 };
 use crate::run::Run;
-use crate::source::{Hook, Source, Trigger};
+use crate::source::{Hook, Retry, Source, Trigger};
 
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,7 @@ where
         before: None,
         trigger: wish.trigger,
         skip: None,
+        retry: None,
         pushed_at: None,
         file: wish.file,
         parent: None,
@@ -90,9 +91,26 @@ where
         delivery: id(delivery)?,
         trigger,
         skip: None,
+        retry: None,
         file: None,
         parent: None,
         place: Some(then.place.unwrap_or_default()),
+        carried_by: Some(then.carrier()),
+        ..then.source.clone()
+    };
+    record(ports, source, BTreeMap::new(), Vec::new()).await
+}
+
+/// Records the wish to have a run again, and starts it. It stays the same push in the same place among those of
+/// its ref: a newer one goes before it.
+pub async fn take_retry<P>(ports: &P, then: &Run, delivery: &str, retry: Retry) -> Answer<Taken>
+where
+    P: Deliveries + StartExecutions + Clock + Random,
+{
+    let source = Source {
+        delivery: id(delivery)?,
+        retry: Some(retry),
+        place: then.place.or(then.source.place),
         carried_by: Some(then.carrier()),
         ..then.source.clone()
     };
@@ -110,6 +128,7 @@ where
         parent: Some(run.id),
         place: Some(place),
         carried_by: Some(run.source.carried_by.unwrap_or(run.id)),
+        retry: None,
         ..run.source.clone()
     };
     record(ports, source, BTreeMap::new(), Vec::new()).await

@@ -44,6 +44,7 @@ pub mod service_deployment;
 pub mod settle;
 pub mod signature;
 pub mod source;
+pub mod steering;
 pub mod strategy;
 pub mod subscription;
 pub mod summary;

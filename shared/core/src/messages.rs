@@ -10,12 +10,14 @@ mod definitions;
 mod insights;
 mod preflight;
 pub mod scheduled;
+mod steering;
 
 pub use approvals::*;
 pub use artifacts::*;
 pub use definitions::*;
 pub use insights::*;
 pub use preflight::*;
+pub use steering::*;
 
 use jiff::Timestamp;
 

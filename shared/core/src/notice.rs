@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::fact::{JobStage, bounded};
 use crate::forge::{CheckState, CommitStatus};
 use crate::ids::RunId;
+use crate::messages;
 use crate::ports::Fault;
 use crate::run::{EnvironmentState, JobState, Run, Status};
 use crate::summary::RunSummary;
@@ -146,12 +147,13 @@ fn of_run(run: &Run) -> (CheckState, String) {
             CheckState::Pending
         }
     };
-    let detail = why.or_else(|| run.overtaken.clone());
+    let stop = || run.stop.as_ref().map(messages::stopped_by);
+    let detail = why.or_else(stop).or_else(|| run.overtaken.clone());
     (state, detail.map_or_else(|| run.status.to_string(), |detail| format!("{}: {detail}", run.status)))
 }
 
 fn of_stage(run: &Run, jobs: &[&JobState]) -> Option<(CheckState, String)> {
-    if jobs.iter().all(|state| state.attempt == 0) {
+    if jobs.iter().all(|state| state.attempt == 0 && state.taken_from.is_none()) {
         return None;
     }
     let done = jobs.iter().filter(|state| state.has_succeeded()).count();
@@ -160,6 +162,7 @@ fn of_stage(run: &Run, jobs: &[&JobState]) -> Option<(CheckState, String)> {
     }
     let failed = jobs.iter().find(|state| state.is_settled() && !state.has_succeeded());
     Some(match failed {
+        _ if run.stop.is_some() => (CheckState::Error, messages::stopped_short(run)),
         _ if run.overtaken.is_some() => (CheckState::Error, "stopped for a newer push".into()),
         Some(state) => {
             let why = state.end.as_ref().and_then(|end| end.failure.as_ref());
@@ -174,18 +177,22 @@ fn of_environment(run: &Run, state: &EnvironmentState) -> (CheckState, String) {
     if state.is_live() {
         return (CheckState::Success, format!("deployed to {} and checked", state.name));
     }
+    // What could not be brought back is louder than who wanted it.
+    if run.stop.is_some() && !(run.status.is_terminal() && state.needs_people()) {
+        return (CheckState::Error, messages::stopped_short(run));
+    }
     if state.has_failed() {
         let why = run.cause.as_ref().map(|cause| cause.summary.clone());
         return (CheckState::Failure, why.unwrap_or_else(|| format!("{} failed", state.name)));
     }
     if let Some(refusal) = state.approval.as_ref().and_then(|approval| approval.refusal.as_ref()) {
-        return (CheckState::Failure, crate::messages::refused(refusal));
+        return (CheckState::Failure, messages::refused(refusal));
     }
     if run.status.is_terminal() {
         return (CheckState::Error, "did not come to an end".into());
     }
     if let Some(point) = state.paused() {
-        return (CheckState::Pending, crate::messages::checkpoints::waits(point.served));
+        return (CheckState::Pending, messages::checkpoints::waits(point.served));
     }
     let waits = match (state.fence, &state.approval, &state.blocked) {
         (None, Some(approval), _) if approval.is_open() => Some("waits for approval".to_owned()),

@@ -167,6 +167,41 @@ pub enum Trigger {
     },
 }
 
+/// That a run is a retry of an earlier one: of the same push, with all that made that one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Retry {
+    /// The run that is retried.
+    pub of: RunId,
+    /// From where.
+    pub from: RetryFrom,
+    /// Who asked: the caller's ARN.
+    pub by: String,
+    /// The pipeline of that run, once it had one: no other is started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<PipelineName>,
+}
+
+/// From where a run is retried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryFrom {
+    /// From the start: the pipeline file is read anew, and everything is done again.
+    #[default]
+    Start,
+    /// From where it failed: its plan and all that was good in it are kept.
+    Failed,
+}
+
+impl RetryFrom {
+    /// The name in APIs and ids.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A pull request's part in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullRequest {
@@ -222,6 +257,9 @@ pub struct Source {
     /// The marker in the commit's message that asks for no run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<String>,
+    /// The run that this one is a retry of; `trigger` is what made that one, so it is trusted no further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
     /// When the forge says that the push happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_at: Option<Timestamp>,

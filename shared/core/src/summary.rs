@@ -32,6 +32,9 @@ pub struct RunSummary {
     pub updated_at: Timestamp,
     /// Where and why it failed, in one sentence.
     pub cause: Option<String>,
+    /// The run that it is a retry of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<RunId>,
 }
 
 impl From<&Run> for RunSummary {
@@ -47,6 +50,7 @@ impl From<&Run> for RunSummary {
             author: run.source.author.clone(),
             received_at: run.received_at,
             updated_at: run.updated_at,
+            retry_of: run.source.retry.as_ref().map(|retry| retry.of),
             cause: run
                 .cause
                 .as_ref()

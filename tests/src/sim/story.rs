@@ -364,7 +364,11 @@ fn check_run(world: &World, run: &Run) {
     }
     for environment in &run.environments {
         let Some(rollout) = &environment.rollout else { continue };
-        check_rollout(world, run, environment.rollback_outcome(), rollout);
+        // What is live stays so, whatever became of the environments after it.
+        let stays = environment.is_live() && run.status != Status::Succeeded;
+        if !stays {
+            check_rollout(world, run, environment.rollback_outcome(), rollout);
+        }
     }
 }
 
@@ -387,7 +391,7 @@ fn check_starter(
             assert_eq!(moves, 1, "it succeeded without pointing anything");
             assert!(names_ours || !is_newest, "it succeeded, but is not named");
         }
-        Status::RolledBack | Status::Failed if outcome != Some(&RollbackOutcome::Held) => {
+        Status::RolledBack | Status::Failed | Status::Stopped if outcome != Some(&RollbackOutcome::Held) => {
             assert!(!names_ours, "{}, but the new version is still named: {:?}", run.status, starter.moves);
         }
         _ => {}
@@ -425,7 +429,7 @@ fn check_rollout(
             assert!(moves >= 1, "it succeeded without moving the service");
             assert!(serves_ours || !is_newest, "it succeeded, but does not serve");
         }
-        Status::RolledBack | Status::Failed if outcome != Some(&RollbackOutcome::Held) => {
+        Status::RolledBack | Status::Failed | Status::Stopped if outcome != Some(&RollbackOutcome::Held) => {
             assert!(!serves_ours, "{}, but the new version still serves: {:?}", run.status, service.moves);
         }
         _ => {}

@@ -155,6 +155,7 @@ impl Push {
             author: bounded(&self.author, 100),
             trigger: self.trigger,
             skip: skip_marker(&self.message).map(str::to_owned),
+            retry: None,
             pushed_at: self.pushed_at,
             file: None,
             parent: None,
@@ -181,6 +182,7 @@ pub fn is_of(hook: &Hook, id: &RepositoryId, name: &str) -> Result<(), Malformed
 pub fn content_key(source: &Source) -> String {
     let before = source.before.as_ref().map_or("", CommitSha::as_str);
     let class = match &source.trigger {
+        _ if source.retry.is_some() => format!("delivery {}", source.delivery),
         Trigger::Push => "push".to_owned(),
         Trigger::PullRequest(request) if request.approved_by.is_some() => "approved".to_owned(),
         Trigger::PullRequest(_) => "pull_request".to_owned(),

@@ -15,7 +15,7 @@ use crate::fact::{
     Baseline, Cause, CheckResult, DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner,
     Rollout, TaskEnd,
 };
-use crate::ids::{EnvironmentName, Fence};
+use crate::ids::{EnvironmentName, Fence, RunId};
 
 /// An environment's place in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,9 @@ pub struct EnvironmentState {
     /// What people were asked and have said, where they must be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalState>,
+    /// The run that brought what serves here, where this one leaves it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<RunId>,
     /// Why it may not be taken yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
@@ -98,6 +101,7 @@ impl EnvironmentState {
             name,
             needs_approval,
             approval: None,
+            kept_from: None,
             blocked: None,
             fence: None,
             rollout: None,
@@ -112,9 +116,11 @@ impl EnvironmentState {
         }
     }
 
-    /// Whether the new version serves, passed every check, and stayed well while it was watched.
+    /// Whether the new version serves, passed every check, and stayed well while it was watched; or did so for
+    /// the run that this one goes on from.
     pub fn is_live(&self) -> bool {
-        self.is_validated() && self.watch.as_ref().is_none_or(WatchState::has_passed)
+        self.kept_from.is_some()
+            || self.is_validated() && self.watch.as_ref().is_none_or(WatchState::has_passed)
     }
 
     /// Whether the new version serves and passed every check.
@@ -181,6 +187,9 @@ impl EnvironmentState {
                 Ok(None)
             }
             Fact::LockTaken { fence, .. } => {
+                if self.kept_from.is_some() {
+                    return Err(contradicts("lock_taken", "it is left as it is"));
+                }
                 let is_granted = self.approval.as_ref().is_some_and(ApprovalState::is_granted);
                 if (self.needs_approval || self.approval.is_some()) && !is_granted {
                     return Err(too_early("lock_taken", "enough people must have consented"));
@@ -402,6 +411,11 @@ impl EnvironmentState {
 }
 
 impl TaskState {
+    /// Whether it was started and has not ended.
+    pub fn is_running(&self) -> bool {
+        self.arn.is_some() && self.end.is_none()
+    }
+
     /// Whether it ran to a good end.
     pub fn has_succeeded(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.failure.is_none())

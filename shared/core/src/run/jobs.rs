@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::transition::{IllegalTransition, contradicts, too_early};
 use super::{EnvironmentState, Run, Status};
 use crate::fact::{Fact, JobEnd, JobId, JobStage};
-use crate::ids::EnvironmentName;
+use crate::ids::{EnvironmentName, RunId};
 
 /// A job's place in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,9 @@ pub struct JobState {
     pub started_at: Option<Timestamp>,
     /// How the newest attempt ended.
     pub end: Option<JobEnd>,
+    /// The run that has done it, where this one takes it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<RunId>,
 }
 
 impl JobState {
@@ -76,8 +79,14 @@ impl Run {
         self.before_plan("planned")?;
         self.pipeline = Some(pipeline.clone());
         self.plan_digest = Some(plan_digest.clone());
-        let waiting =
-            |job: &JobId| JobState { job: job.clone(), attempt: 0, build: None, started_at: None, end: None };
+        let waiting = |job: &JobId| JobState {
+            job: job.clone(),
+            attempt: 0,
+            build: None,
+            started_at: None,
+            end: None,
+            taken_from: None,
+        };
         self.jobs = jobs.iter().map(waiting).collect();
         let state = |name: &EnvironmentName| {
             let mut state = EnvironmentState::new(name.clone(), approvals.contains(name));
@@ -146,15 +155,19 @@ impl Run {
             Some(_) => Err(contradicts("job_ended", "the attempt ended otherwise")),
             None => {
                 state.end = Some(end.clone());
-                if !end.will_retry && self.cause.is_none() {
-                    self.cause.clone_from(&end.failure);
+                if !end.will_retry {
+                    self.blame(end.failure.clone());
                 }
                 Ok(())
             }
         }
     }
 
-    fn job_mut(&mut self, fact: &'static str, job: &JobId) -> Result<&mut JobState, IllegalTransition> {
+    pub(super) fn job_mut(
+        &mut self,
+        fact: &'static str,
+        job: &JobId,
+    ) -> Result<&mut JobState, IllegalTransition> {
         let missing = || too_early(fact, format!("{job} must be in the plan"));
         self.jobs.iter_mut().find(|state| state.job == *job).ok_or_else(missing)
     }

@@ -22,6 +22,8 @@ mod checkpoints;
 mod environment;
 mod jobs;
 mod status;
+mod stop;
+mod taken;
 mod transition;
 mod watch;
 
@@ -30,6 +32,8 @@ pub use checkpoints::{CheckpointEnd, CheckpointFailure, CheckpointState, PauseAn
 pub use environment::{DeployVerdict, EnvironmentState, RollbackState, TaskState};
 pub use jobs::JobState;
 pub use status::Status;
+pub use stop::Stop;
+pub use taken::{KeptEnvironment, TakenJob};
 pub use transition::{Applied, IllegalTransition};
 use transition::{contradicts, too_early};
 pub use watch::{WatchEnd, WatchStart, WatchState};
@@ -67,6 +71,9 @@ pub struct Run {
     /// Why a newer push took its place before it deployed anything.
     #[serde(default)]
     pub overtaken: Option<String>,
+    /// Who stops it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
     /// The run that it last waited behind.
     #[serde(default)]
     pub queued_behind: Option<RunId>,
@@ -99,6 +106,7 @@ impl Run {
             ignored_by: None,
             superseded_by: None,
             overtaken: None,
+            stop: None,
             queued_behind: None,
             place: None,
             started_by: None,
@@ -145,12 +153,12 @@ impl Run {
             self.environments.iter().filter_map(EnvironmentState::rollback_outcome).any(wanted)
         };
         // It lost its turn before it deployed; that its builds were stopped for it explains nothing more.
-        if self.overtaken.is_some() {
+        if self.overtaken.is_some() && self.stop.is_none() {
             return Some(Status::Superseded);
         }
         // A deploy under way needs nobody yet; one that broke and was not undone does.
         let left = |state: &EnvironmentState| {
-            state.needs_people() && (self.cause.is_some() || state.rollback.is_some())
+            state.needs_people() && (self.cause.is_some() || self.stop.is_some() || state.rollback.is_some())
         };
         if self.environments.iter().any(left) {
             return Some(Status::RollbackFailed);
@@ -160,6 +168,11 @@ impl Run {
         }
         if outcome(|outcome| matches!(outcome, RollbackOutcome::Restored { .. })) {
             return Some(Status::RolledBack);
+        }
+        // A stop that came when all was done has stopped nothing.
+        if self.stop.is_some() {
+            let is_done = self.cause.is_none() && self.is_done();
+            return Some(if is_done { Status::Succeeded } else { Status::Stopped });
         }
         if self.superseded_by.is_some() && self.cause.is_none() {
             return Some(Status::Superseded);
@@ -174,10 +187,14 @@ impl Run {
         if failed_job || self.cause.is_some() || self.environments.iter().any(EnvironmentState::has_failed) {
             return Some(Status::Failed);
         }
-        let done = self.plan_digest.is_some()
+        self.is_done().then_some(Status::Succeeded)
+    }
+
+    /// Whether everything that the plan asks for has been done well.
+    fn is_done(&self) -> bool {
+        self.plan_digest.is_some()
             && self.jobs.iter().all(JobState::has_succeeded)
-            && self.environments.iter().all(EnvironmentState::is_live);
-        done.then_some(Status::Succeeded)
+            && self.environments.iter().all(EnvironmentState::is_live)
     }
 
     /// The run whose delivery carried this run's files, where the forge has no API to ask.
@@ -255,10 +272,16 @@ impl Run {
                 Ok(())
             }
             Fact::Overtaken { by, rule } => self.fold_overtaken(*by, rule),
+            Fact::StopAsked { stop } => {
+                // Whoever stops it again stops nothing more.
+                self.stop.get_or_insert_with(|| stop.clone());
+                Ok(())
+            }
+            Fact::TakenOver { from, jobs, environments } => self.fold_taken_over(*from, jobs, environments),
             Fact::JobStarted { job, attempt, build } => self.fold_job_started(job, *attempt, build),
             Fact::JobEnded { job, attempt, end } => self.fold_job_ended(job, *attempt, end),
             Fact::Broke { cause } => {
-                self.cause.get_or_insert_with(|| cause.clone());
+                self.blame(Some(cause.clone()));
                 Ok(())
             }
             Fact::Finished { status } => self.fold_finished(*status),
@@ -327,6 +350,9 @@ impl Run {
         match self.conclusion() {
             Some(implied) if implied == status => {
                 self.status = status;
+                if self.cause.is_none() && status != Status::Succeeded {
+                    self.cause = self.stop_cause(status);
+                }
                 Ok(())
             }
             Some(implied) => {
@@ -374,9 +400,7 @@ impl Run {
             return Err(too_early("environment", "every environment before it must be live"));
         }
         let cause = self.environments[position].fold(fact)?;
-        if self.cause.is_none() {
-            self.cause = cause;
-        }
+        self.blame(cause);
         Ok(())
     }
 }

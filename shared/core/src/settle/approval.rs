@@ -88,10 +88,14 @@ where
         ports.close(wait).await?;
         return Ok(Settled::Done);
     }
+    if let Some(stop) = &run.stop {
+        return end(ports, wait, &run, environment, (errors::STOPPED, &messages::stopped_by(stop))).await;
+    }
     let asked = state.approval.as_ref();
     let asked = asked.ok_or_else(|| Fault::Permanent(format!("run {} asked for nothing", run.id)))?;
     if let Some(refusal) = &asked.refusal {
-        return end(ports, wait, &run, environment, &messages::refused(refusal)).await;
+        return end(ports, wait, &run, environment, (errors::DEPLOY_FAILED, &messages::refused(refusal)))
+            .await;
     }
     let stored = ports.environment(pipeline, environment).await?;
     let newer = run.superseded_by.or_else(|| stored.newer_than(&run));
@@ -116,7 +120,10 @@ where
     let refusal = Refusal { by: None, reason };
     let fact = Fact::ApprovalRefused { environment: environment.clone(), refusal: refusal.clone() };
     match try_record(ports, run.id, fact).await? {
-        Ok(_) => end(ports, wait, &run, environment, &messages::refused(&refusal)).await,
+        Ok(_) => {
+            let why = messages::refused(&refusal);
+            end(ports, wait, &run, environment, (errors::DEPLOY_FAILED, &why)).await
+        }
         // Someone consented or refused in this very moment: the next look sees it.
         Err(_) => Ok(Settled::Waiting),
     }
@@ -135,7 +142,8 @@ where
     let lock = Subject::Lock { pipeline, environment: environment.clone(), run: id };
     for subject in [approval, lock] {
         if let Some(wait) = ports.find(&subject).await? {
-            end(ports, &wait, &run, environment, &messages::asked_by_newer(by)).await?;
+            let why = messages::asked_by_newer(by);
+            end(ports, &wait, &run, environment, (errors::DEPLOY_FAILED, &why)).await?;
         }
     }
     Ok(())
@@ -146,13 +154,13 @@ async fn end<P>(
     wait: &Wait,
     run: &Run,
     environment: &EnvironmentName,
-    why: &str,
+    failure: (&str, &str),
 ) -> Answer<Settled>
 where
     P: Environments + Waits + Callbacks,
 {
     update(ports, pipeline_of(run)?, environment, |record| record.withdraw(run.id)).await?;
-    answer(ports, wait, Some((errors::DEPLOY_FAILED, why))).await
+    answer(ports, wait, Some(failure)).await
 }
 
 /// Records one person's consent, and lets the run go on if that was enough. The inner error is why it can't
@@ -193,6 +201,9 @@ async fn decide<P>(
 where
     P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
+    if let Some(stop) = load(ports, id).await?.stop {
+        return Ok(Err(messages::stopped_by(&stop)));
+    }
     let run = match try_record(ports, id, fact).await? {
         Ok(run) => run,
         Err(illegal) => return Ok(Err(illegal.to_string())),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::images::{Left, with_images};
+use super::stop::build_ended_by_stop;
 use super::{Settled, answer, load, try_record, wake_dependents};
 use crate::contract::errors;
 use crate::fact::{Fact, JobEnd, JobId};
@@ -41,8 +42,11 @@ where
         return Err(Fault::Permanent("a wait on a build must be for a job".into()));
     };
     let run = load(ports, wait.run).await?;
+    if let Some(settled) = build_ended_by_stop(ports, &run, wait).await? {
+        return Ok(settled);
+    }
     if let Some(why) = &run.overtaken {
-        return super::turn::abandon(ports, wait, why).await;
+        return super::turn::abandon(ports, wait, (errors::JOB_FAILED, why)).await;
     }
     let known = run.job(job).filter(|state| state.attempt == *attempt).and_then(|state| state.end.clone());
     if let Some(end) = known {

@@ -5,6 +5,7 @@
 
 use super::build::ended;
 use super::service::record_first;
+use super::stop::build_ended_by_stop;
 use super::{Settled, answer, load_planned, state_of};
 use crate::contract::errors;
 use crate::fact::{CheckResult, Fact, JobEnd, JobId, JobStage, bounded};
@@ -39,6 +40,9 @@ where
         return Err(Fault::Permanent("a wait on a check's build must name the check".into()));
     };
     let (run, planned) = load_planned(ports, wait.run, environment).await?;
+    if let Some(settled) = build_ended_by_stop(ports, &run, wait).await? {
+        return Ok(settled);
+    }
     if is_known(&run, environment, *check, *attempt)? {
         return go_on(ports, wait).await;
     }

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use super::approval::supersede;
 use super::run::note_deployed;
+use super::stop::ended_by_stop;
 use super::{MAX_CONFLICTS, Settled, answer, load, record, state_of};
 use crate::contract::errors;
 use crate::environment::{EnvironmentRecord, Freeze, ServiceClaim};
@@ -44,6 +45,9 @@ where
         release(ports, &run, pipeline, environment).await?;
         ports.close(wait).await?;
         return Ok(Settled::Done);
+    }
+    if let Some(settled) = ended_by_stop(ports, &run, wait).await? {
+        return Ok(settled);
     }
     free_from_the_dead(ports, pipeline, environment, &run).await?;
     let taken = run.environment(environment).is_some_and(|state| state.fence.is_some());

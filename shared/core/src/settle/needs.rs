@@ -3,6 +3,7 @@
 //! Its state waits on a token that is answered `JobReady` then, and is tried again: so starting a build stays
 //! the one function's affair that may.
 
+use super::stop::ended_by_stop;
 use super::{Settled, answer, load};
 use crate::contract::errors;
 use crate::fact::JobId;
@@ -23,6 +24,9 @@ where
     if run.status.is_terminal() {
         ports.close(wait).await?;
         return Ok(Settled::Done);
+    }
+    if let Some(settled) = ended_by_stop(ports, &run, wait).await? {
+        return Ok(settled);
     }
     if let Some(why) = &run.overtaken {
         return answer(ports, wait, Some((errors::JOB_FAILED, why))).await;

@@ -20,7 +20,8 @@ where
     let mut run = load(ports, id).await?;
     if !run.status.is_terminal() {
         // A deploy that broke and was undone has a conclusion, but no fact says why it was undone.
-        let explained = matches!(run.conclusion(), Some(Status::Succeeded | Status::Superseded));
+        let explained =
+            run.stop.is_some() || matches!(run.conclusion(), Some(Status::Succeeded | Status::Superseded));
         let unexplained = run.cause.is_none() && !explained;
         if unexplained {
             let cause = broken

@@ -1,13 +1,14 @@
 //! Settling a service: what a deploy or a rollback came to, by the service's own account.
 
 use super::failure::explain;
+use super::stop::ended_by_stop;
 use super::{Settled, answer, load, record, state_of, try_record};
 use crate::contract::errors;
 use crate::fact::{DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner, Rollout};
 use crate::failure_card::FailureCard;
 use crate::ids::{EnvironmentName, RunId};
 use crate::messages::{self, checkpoints};
-use crate::ports::{Answer, Callbacks, Clock, Fault, ReadServices, Runs, Waits, Written};
+use crate::ports::{Answer, Callbacks, Clock, Fault, Plans, ReadServices, Runs, Waits, Written};
 use crate::rollout::{
     Hopeless, Progress, SETTLING, Window, deploy_failure, hopeless, judge_deploy, judge_rollback,
 };
@@ -19,7 +20,7 @@ use crate::wait::{Wait, Work};
 /// whose work goes on is a conflict.
 pub async fn open_on_service<P>(ports: &P, wait: &Wait) -> Answer<Written>
 where
-    P: Runs + Waits + ReadServices + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + Callbacks + Clock,
 {
     if ports.open(wait).await? == Written::Stored {
         return Ok(Written::Stored);
@@ -37,7 +38,7 @@ where
 /// Looks at the service that `wait` waits for.
 pub async fn settle_service<P>(ports: &P, wait: &Wait) -> Answer<Settled>
 where
-    P: Runs + Waits + ReadServices + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + Callbacks + Clock,
 {
     let run = load(ports, wait.run).await?;
     match &wait.work {
@@ -55,7 +56,7 @@ where
 
 async fn settle_deploy<P>(ports: &P, wait: &Wait, run: &Run, environment: &EnvironmentName) -> Answer<Settled>
 where
-    P: Runs + Waits + ReadServices + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + Callbacks + Clock,
 {
     let state = state_of(run, environment)?;
     if let Some(verdict) = &state.deploy {
@@ -73,6 +74,9 @@ where
         )
         .await;
     };
+    if let Some(settled) = ended_by_stop(ports, run, wait).await? {
+        return Ok(settled);
+    }
     let (failure, ended_at) = match seen(ports, rollout).await? {
         // One that was created a moment ago may not be shown yet.
         None if ports.now() < wait.opened_at + SETTLING => return Ok(Settled::Waiting),
@@ -158,7 +162,7 @@ async fn settle_rollback<P>(
     environment: &EnvironmentName,
 ) -> Answer<Settled>
 where
-    P: Runs + Waits + ReadServices + Callbacks + Clock,
+    P: Runs + Plans + Waits + ReadServices + Callbacks + Clock,
 {
     let state = state_of(run, environment)?;
     if state.rollback_outcome().is_some() {

@@ -3,6 +3,7 @@
 //! The branch's record decides, one conditional write at a time. A run that is in its lane there may go on
 //! to deploy; one that was taken out of it may not, whatever its execution still does.
 
+use super::stop::ended_by_stop;
 use super::{MAX_CONFLICTS, Settled, answer, load, record, try_record};
 use crate::branch::{Branch, Inside, Turn};
 use crate::contract::errors;
@@ -49,6 +50,9 @@ where
         ports.close(wait).await?;
         return Ok(Settled::Done);
     }
+    if let Some(settled) = ended_by_stop(ports, &run, wait).await? {
+        return Ok(settled);
+    }
     let (hook, pipeline) = lane_of(ports, &run).await?;
     let concurrency = ports.plan(run.id).await?.map(|plan| plan.concurrency).unwrap_or_default();
     match enter(ports, &run, &hook, &pipeline, concurrency).await? {
@@ -61,7 +65,7 @@ where
         Turn::Overtaken(by) => {
             overtake(ports, run.id, by).await?;
             // The run may have known before, and its execution asked all the same.
-            abandon(ports, wait, &messages::overtaken(by)).await
+            abandon(ports, wait, (errors::JOB_FAILED, &messages::overtaken(by))).await
         }
         Turn::Behind(first) => {
             record(ports, run.id, Fact::Queued { behind: first }).await?;
@@ -152,19 +156,19 @@ where
     let needs = run.jobs.iter().map(|state| Subject::Needs { run: id, job: state.job.clone() });
     for subject in builds.chain(needs).chain([Subject::Turn(id)]).collect::<Vec<_>>() {
         if let Some(wait) = ports.find(&subject).await? {
-            abandon(ports, &wait, &messages::overtaken(by)).await?;
+            abandon(ports, &wait, (errors::JOB_FAILED, &messages::overtaken(by))).await?;
         }
     }
     Ok(())
 }
 
-/// Ends what an overtaken run waits for.
-pub(super) async fn abandon<P>(ports: &P, wait: &Wait, why: &str) -> Answer<Settled>
+/// Ends what an overtaken or stopped run waits for.
+pub(super) async fn abandon<P>(ports: &P, wait: &Wait, failure: (&str, &str)) -> Answer<Settled>
 where
     P: Waits + StopBuilds + Callbacks,
 {
     if let Subject::Build(build) = &wait.subject {
         ports.stop_build(build).await?;
     }
-    answer(ports, wait, Some((errors::JOB_FAILED, why))).await
+    answer(ports, wait, Some(failure)).await
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::look::usage;
 use super::service::record_first;
+use super::stop::ended_by_stop;
 use super::{
     Settled, answer, insights, load_planned, look_at_alarms, look_at_errors, look_at_metrics, state_of,
 };
@@ -42,6 +43,9 @@ where
     };
     let (run, planned) = load_planned(ports, wait.run, environment).await?;
     let state = state_of(&run, environment)?;
+    if let Some(settled) = ended_by_stop(ports, &run, wait).await? {
+        return Ok(settled);
+    }
     if let Some(end) = end_of(state) {
         return reply(ports, wait, end).await;
     }
@@ -55,6 +59,10 @@ where
     let fact = Fact::WatchEnded { environment: environment.clone(), end };
     let run =
         record_first(ports, run.id, fact, |run| Ok(end_of(state_of(run, environment)?).is_some())).await?;
+    // Someone may have stopped the run meanwhile.
+    if let Some(settled) = ended_by_stop(ports, &run, wait).await? {
+        return Ok(settled);
+    }
     match end_of(state_of(&run, environment)?) {
         Some(end) => reply(ports, wait, end).await,
         None => Ok(Settled::Waiting),
