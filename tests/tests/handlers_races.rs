@@ -311,6 +311,7 @@ proptest! {
         let mut story = Story::new();
         story.sim.events = Events::Lost;
         story.world().inject_on("start_build", 1, pushway_core::testing::Injected::Retryable);
+        story.world().script_build(JobStage::Build, "image", None, BuildScript::Hangs);
         let commit = story.commit();
         let id = story.push("main", &commit);
         story.sim.run_until(|world| world.runs()[0].plan_digest.is_some());
