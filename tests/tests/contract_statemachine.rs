@@ -155,6 +155,7 @@ fn every_retry_is_bounded_and_jittered_and_names_known_errors() {
             errors::DEPLOY_FAILED,
             errors::VALIDATION_FAILED,
             errors::WATCH_FAILED,
+            errors::STOPPED,
         ] {
             assert!(!all.contains(never), "{} tries {never} again", task.name);
         }

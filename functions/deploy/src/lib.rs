@@ -9,18 +9,19 @@ mod create;
 mod revision;
 mod scheduled;
 mod start;
+mod stopped;
 
 use before::{Before, before};
 use jiff::SignedDuration;
 use pushway_core::checkpoint::asks;
 use pushway_core::contract::{Done, EnvironmentTask, Failure, errors};
 use pushway_core::environment::EnvironmentRecord;
-use pushway_core::fact::{Baseline, DeployFailure, Fact, Rollout};
+use pushway_core::fact::{Baseline, Fact, Rollout};
 use pushway_core::ids::Fence;
 use pushway_core::messages;
 use pushway_core::plan::{EcsTarget, EnvironmentPlan, Target};
 use pushway_core::ports::{
-    Callbacks, Clock, CreateServices, Environments, Fault, MoveSchedules, MoveServices, Plans, ReadSchedules,
+    Callbacks, Clock, CreateServices, Environments, MoveSchedules, MoveServices, Plans, ReadSchedules,
     ReadServices, ReadTasks, RunTasks, Runs, Waits, Written,
 };
 use pushway_core::rollout::images_of;
@@ -30,6 +31,7 @@ use pushway_core::settle::{
 };
 use pushway_core::views::{RolloutState, ServiceView};
 use pushway_core::wait::{Subject, Wait, Work};
+use stopped::Stopped;
 
 /// Deploys to one environment.
 pub async fn handle<P>(ports: &P, task: EnvironmentTask) -> Result<Done, Failure>
@@ -91,24 +93,6 @@ where
         }
         Err(Stopped::ByPerson(why)) => Err(Failure::new(errors::STOPPED, why)),
         Err(Stopped::Fault(fault)) => Err(fault.into()),
-    }
-}
-
-/// Why a deploy did not begin.
-enum Stopped {
-    /// It can't be done, and the service was not touched.
-    Refused(String),
-    /// What had to happen first did not, and the service was not touched.
-    Failed(Box<DeployFailure>),
-    /// A person has stopped the run.
-    ByPerson(String),
-    /// The world outside failed.
-    Fault(Fault),
-}
-
-impl From<Fault> for Stopped {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod definitions;
 mod files;
+mod output;
 mod place;
 mod preflight;
 mod retry;
@@ -14,12 +15,12 @@ mod rollback;
 mod subscribe;
 
 use files::{Judged, Verdict, judge, missing_buildspec};
+use output::{over, proceed};
 use pushway_core::contract::{Failure, PlanOutput, RunInput};
 use pushway_core::fact::{Cause, Fact, JobId, JobStage, bounded};
-use pushway_core::ids::EnvironmentName;
 use pushway_core::intake::{Taken, take_part};
 use pushway_core::messages;
-use pushway_core::plan::{Concurrency, JobPlan, Plan};
+use pushway_core::plan::{JobPlan, Plan};
 use pushway_core::ports::{
     Answer, BranchRecords, Clock, Deliveries, Differences, Fault, Heads, Hooks, PipelineClaims, Plans,
     PullRequests, Random, ReadTargets, RepositoryFiles, Runs, StartExecutions, SubscriptionRecords,
@@ -218,39 +219,5 @@ fn planned(plan: &Plan, place: u64, rule: String, findings: Vec<Finding>) -> Fac
         rule: Some(rule),
         findings,
         watched: plan.environments.iter().filter(|e| e.watch.is_some()).map(|e| e.name.clone()).collect(),
-    }
-}
-
-/// What is left to do: what a retry takes over is not done again.
-fn proceed(run: &Run, plan: &Plan) -> PlanOutput {
-    let is_taken = |stage, job: &JobPlan| {
-        let state = run.job(&JobId { stage, name: job.name.clone() });
-        state.is_some_and(|state| state.taken_from.is_some())
-    };
-    let of_stage = |stage| {
-        let jobs = plan.jobs_in_order(stage).into_iter();
-        jobs.filter(|job| !is_taken(stage, job)).map(|job| job.name.clone()).collect()
-    };
-    let is_kept =
-        |name: &EnvironmentName| run.environment(name).is_some_and(|state| state.kept_from.is_some());
-    let environments = plan.environments.iter().map(|environment| environment.name.clone());
-    PlanOutput {
-        run_id: run.id,
-        proceed: true,
-        turn: plan.concurrency != Concurrency::Parallel,
-        build: of_stage(JobStage::Build),
-        test: of_stage(JobStage::Test),
-        environments: environments.filter(|name| !is_kept(name)).collect(),
-    }
-}
-
-fn over(run: &Run) -> PlanOutput {
-    PlanOutput {
-        run_id: run.id,
-        proceed: false,
-        turn: false,
-        build: Vec::new(),
-        test: Vec::new(),
-        environments: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Cause, Entry, Fact, JobEnd, JobId, JobStage, RollbackOutcome};
+use crate::fact::{Cause, Entry, Fact, JobEnd, JobId, JobStage};
 use crate::ids::{EnvironmentName, PipelineName, RunId, VariableName};
 use crate::image_file::BuiltImages;
 use crate::pipeline_file::{Context, ImageContext};
@@ -19,6 +19,7 @@ use crate::source::{Source, Trigger};
 
 mod check_jobs;
 mod checkpoints;
+mod conclusion;
 mod environment;
 mod jobs;
 mod status;
@@ -145,56 +146,6 @@ impl Run {
         next.updated_at = now;
         next.refresh_status();
         Ok(Applied::Changed(Box::new(next), Box::new(Entry { seq: self.version, at: now, fact })))
-    }
-
-    /// What the run's facts imply as its final status; `None` while neither success nor failure follows.
-    pub fn conclusion(&self) -> Option<Status> {
-        let outcome = |wanted: fn(&RollbackOutcome) -> bool| {
-            self.environments.iter().filter_map(EnvironmentState::rollback_outcome).any(wanted)
-        };
-        // It lost its turn before it deployed; that its builds were stopped for it explains nothing more.
-        if self.overtaken.is_some() && self.stop.is_none() {
-            return Some(Status::Superseded);
-        }
-        // A deploy under way needs nobody yet; one that broke and was not undone does.
-        let left = |state: &EnvironmentState| {
-            state.needs_people() && (self.cause.is_some() || self.stop.is_some() || state.rollback.is_some())
-        };
-        if self.environments.iter().any(left) {
-            return Some(Status::RollbackFailed);
-        }
-        if outcome(|outcome| *outcome == RollbackOutcome::NoBaseline) {
-            return Some(Status::FailedNoBaseline);
-        }
-        if outcome(|outcome| matches!(outcome, RollbackOutcome::Restored { .. })) {
-            return Some(Status::RolledBack);
-        }
-        // A stop that came when all was done has stopped nothing.
-        if self.stop.is_some() {
-            let is_done = self.cause.is_none() && self.is_done();
-            return Some(if is_done { Status::Succeeded } else { Status::Stopped });
-        }
-        if self.superseded_by.is_some() && self.cause.is_none() {
-            return Some(Status::Superseded);
-        }
-        let is_refused = |state: &EnvironmentState| {
-            state.approval.as_ref().is_some_and(|approval| approval.refusal.is_some())
-        };
-        if self.environments.iter().any(is_refused) {
-            return Some(Status::Rejected);
-        }
-        let failed_job = self.jobs.iter().any(|job| job.is_settled() && !job.has_succeeded());
-        if failed_job || self.cause.is_some() || self.environments.iter().any(EnvironmentState::has_failed) {
-            return Some(Status::Failed);
-        }
-        self.is_done().then_some(Status::Succeeded)
-    }
-
-    /// Whether everything that the plan asks for has been done well.
-    fn is_done(&self) -> bool {
-        self.plan_digest.is_some()
-            && self.jobs.iter().all(JobState::has_succeeded)
-            && self.environments.iter().all(EnvironmentState::is_live)
     }
 
     /// The run whose delivery carried this run's files, where the forge has no API to ask.
