@@ -258,6 +258,60 @@ fn a_retry_of_a_fork_is_trusted_no_further_than_its_approval() {
 }
 
 #[test]
+fn a_run_that_was_stopped_is_retried_from_where_it_was() {
+    let at: [(fn(&Run) -> bool, Status, &[&str]); 2] = [
+        (|run| run.status == Status::Testing, Status::Stopped, &["test/unit"]),
+        (|run| run.environments.iter().any(|state| state.deployment.is_some()), Status::RolledBack, &[]),
+    ];
+    for (wanted, status, builds) in at {
+        let mut story = Story::new();
+        let commit = story.commit();
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.stored_run(id).is_some_and(|run| wanted(&run)));
+        let path = format!("/v1/runs/{id}/stop");
+        assert_eq!(post(&story.world(), "bob", &path, &json!({ "reason": "not now" })).0, 202);
+        story.sim.run();
+        assert_eq!(story.run(id).status, status);
+        let (again, _) = retried(&mut story, id, "failed");
+        assert_eq!((again.status, again.stop.clone()), (Status::Succeeded, None), "{:?}", again.cause);
+        assert_eq!(builds_of(&story, again.id), builds);
+        assert_eq!(story.serving(), [image_of(&commit).digest().to_string()]);
+    }
+}
+
+#[test]
+fn a_retry_of_an_environment_that_was_approved_asks_again() {
+    let mut story = Story::new();
+    let commit =
+        story.commit_with(&[("pushway.yml", &format!("{PIPELINE}    approval: {{ required: 1 }}\n"))]);
+    let id = story.push("main", &commit);
+    let asks = |id: RunId| {
+        move |world: &World| {
+            world
+                .stored_run(id)
+                .is_some_and(|run| run.environments.iter().any(|state| state.approval.is_some()))
+        }
+    };
+    let say = |story: &Story, id: RunId, verb: &str, body: &Value| {
+        post(&story.world(), "bob", &format!("/v1/runs/{id}/environments/staging/{verb}"), body).0
+    };
+    story.sim.run_until(asks(id));
+    assert_eq!(say(&story, id, "reject", &json!({ "reason": "not today" })), 200);
+    story.sim.run();
+    assert_eq!(story.run(id).status, Status::Rejected);
+    story.world().advance(SignedDuration::from_secs(1));
+    let (_, answer) = retry(&story.world(), id, "failed");
+    let again: RunId = answer["run_id"].as_str().unwrap().parse().unwrap();
+    story.sim.run_until(asks(again));
+    let digest = story.run(again).environments[0].approval.clone().unwrap().request.digest;
+    assert_eq!(say(&story, again, "approve", &json!({ "digest": digest })), 200);
+    story.sim.run();
+    story.check();
+    assert_eq!(story.run(again).status, Status::Succeeded);
+    assert!(builds_of(&story, again).is_empty());
+}
+
+#[test]
 fn what_cant_be_retried_says_why_and_what_to_do() {
     let (mut story, run) = flaky();
     story.world().advance(SignedDuration::from_secs(1));

@@ -262,7 +262,7 @@ fn a_second_stop_is_the_first_one_and_what_is_over_is_not_stopped() {
     assert_eq!((status, &again["stop"]["by"], &again["over"]), (202, &json!(arn("ada")), &json!(false)));
     story.sim.run();
     let (status, again) = post(&story.world(), "eve", &path, &json!({ "reason": "still" }));
-    assert_eq!((status, &again["status"], &again["over"]), (202, &json!("stopped"), &json!(true)));
+    assert_eq!((status, &again["status"], &again["over"]), (200, &json!("stopped"), &json!(true)));
     let stops = |fact: &Fact| matches!(fact, Fact::StopAsked { .. });
     assert_eq!(story.world().stored_journal(id).iter().filter(|entry| stops(&entry.fact)).count(), 1);
 

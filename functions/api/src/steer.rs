@@ -35,7 +35,8 @@ where
     let plan = ports.plan(run.id).await?;
     let (over, follows) = (run.status.is_terminal(), follows(&run, plan.as_ref()));
     let answer = StopAnswer { run_id: run.id, status: run.status, over, stop, follows };
-    Ok(Reply { status: StatusCode::ACCEPTED, body: json!(answer) })
+    let status = if over { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(Reply { status, body: json!(answer) })
 }
 
 fn nothing_left(run: &Run) -> String {
@@ -89,7 +90,7 @@ async fn look<P: Environments>(
         }
         notes.extend(record.newer_than(then).map(|by| messages::newer_serves(&state.name, by)));
     }
-    if then.status.needs_people() && then.status != pushway_core::run::Status::FailedNoBaseline {
+    if then.status == Status::RollbackFailed {
         notes.push(messages::stays_locked(then));
     }
     Ok(notes)

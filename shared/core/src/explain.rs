@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PipelineName, RunId};
+use crate::messages;
 use crate::run::{Run, Status};
 use crate::source::Trigger;
 
@@ -50,6 +51,9 @@ impl From<&Run> for Explanation {
 fn trigger(run: &Run) -> String {
     let source = &run.source;
     let delivery = &source.delivery;
+    if let Some(retry) = &source.retry {
+        return messages::retry_rule(retry);
+    }
     match &source.trigger {
         Trigger::Push => format!("a push to {}, told by delivery {delivery}", source.git_ref),
         Trigger::Reconciled => format!("a push to {} that no delivery told of", source.git_ref),

@@ -7,7 +7,7 @@ use crate::environment::Deployed;
 use crate::ids::{EnvironmentName, RunId};
 use crate::messages;
 use crate::plan::Plan;
-use crate::run::{EnvironmentState, JobState, KeptEnvironment, Run, Status, Stop};
+use crate::run::{EnvironmentState, JobState, KeptEnvironment, Run, Status, Stop, TaskState};
 use crate::source::{RetryFrom, Trigger};
 
 /// The answer to a stop.
@@ -82,7 +82,7 @@ fn in_environment(run: &Run, state: &EnvironmentState, plan: Option<&Plan>) -> S
     if state.deployment.is_some() {
         return messages::sent_back(name);
     }
-    if state.before.iter().any(|task| task.is_running()) {
+    if state.before.iter().any(TaskState::is_running) {
         return messages::task_let_end(name);
     }
     messages::builds_stop(0)
@@ -100,10 +100,9 @@ pub fn refusal(run: &Run, from: RetryFrom) -> Option<String> {
         return Some(messages::ask_for_rollback(run));
     }
     match from {
-        RetryFrom::Start => None,
         RetryFrom::Failed if run.status == Status::Succeeded => Some(messages::nothing_failed(run)),
         RetryFrom::Failed if run.plan_digest.is_none() => Some(messages::nothing_to_keep(run)),
-        RetryFrom::Failed => None,
+        RetryFrom::Start | RetryFrom::Failed => None,
     }
 }
 
