@@ -90,6 +90,11 @@ fn stop(world: &World, run: RunId) -> Racer<'_> {
     })
 }
 
+/// The first racer goes so many steps alone.
+fn after(head_start: usize, schedule: Vec<u8>) -> Vec<u8> {
+    std::iter::repeat_n(0, head_start).chain(schedule).collect()
+}
+
 fn schedules() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(0u8..3, 1..60)
 }
@@ -307,7 +312,9 @@ proptest! {
     }
 
     #[test]
-    fn a_stop_at_the_moment_at_which_a_build_begins_leaves_no_build_behind(schedule in schedules()) {
+    fn a_stop_at_the_moment_at_which_a_build_begins_leaves_no_build_behind(
+        head_start in 0usize..12, schedule in schedules(),
+    ) {
         let mut story = Story::new();
         story.sim.events = Events::Lost;
         story.world().inject_on("start_build", 1, pushway_core::testing::Injected::Retryable);
@@ -320,7 +327,7 @@ proptest! {
         let task_token = world.open_token();
         let input = JobInput { run_id: id, stage: JobStage::Build, job: parse("image"), task_token, retry: 1 };
         let begins: Racer<'_> = Box::pin(async { drop(start_build::handle(world.as_ref(), input).await) });
-        race(&world, vec![begins, stop(&world, id)], &schedule);
+        race(&world, vec![begins, stop(&world, id)], &after(head_start, schedule));
         story.sim.run();
         story.check();
         prop_assert_eq!(story.run(id).status, Status::Stopped);
@@ -329,7 +336,7 @@ proptest! {
 
     #[test]
     fn a_stop_at_the_moment_at_which_a_service_moves_is_told_to_who_waits_and_it_goes_back(
-        schedule in schedules(),
+        head_start in 0usize..40, schedule in schedules(),
     ) {
         let mut story = Story::new();
         story.sim.events = Events::Lost;
@@ -345,13 +352,22 @@ proptest! {
         let task = |task_token| EnvironmentTask { run_id: id, environment: parse("staging"), task_token };
         let moves = task(task_token.clone());
         let moves: Racer<'_> = Box::pin(async { drop(deploy::handle(world.as_ref(), moves).await) });
-        race(&world, vec![moves, stop(&world, id)], &schedule);
+        // As the state machine does, as soon as the state knows that it failed.
+        let goes_back: Racer<'_> = Box::pin(async {
+            while matches!(world.token(&task_token), TokenState::Open(_)) {
+                let mut gives_way = true;
+                let pause = |_: &mut Context<'_>| {
+                    if std::mem::take(&mut gives_way) { Poll::Pending } else { Poll::Ready(()) }
+                };
+                std::future::poll_fn(pause).await;
+            }
+            rollback::handle(world.as_ref(), task(back)).await.expect("it goes back");
+        });
+        race(&world, vec![moves, stop(&world, id), goes_back], &after(head_start, schedule));
         let TokenState::Answered(Err(error)) = world.token(&task_token) else {
             return Err(TestCaseError::fail("nobody told the state of the stop"));
         };
         prop_assert_eq!(error.error.as_str(), errors::STOPPED);
-        // As the state machine does then.
-        block_on(rollback::handle(world.as_ref(), task(back))).expect("it goes back");
         story.sim.run();
         story.check();
         prop_assert_eq!(story.serving(), [old_image().digest().to_string()]);

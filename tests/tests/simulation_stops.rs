@@ -1,7 +1,7 @@
 //! Stories of runs that people stop: whatever a run is at, nothing new begins, and what was moved goes back.
 
 use jiff::SignedDuration;
-use pushway_core::fact::{Fact, JobStage, RollbackOutcome, RollbackOwner};
+use pushway_core::fact::{Cause, Fact, JobEnd, JobStage, RollbackOutcome, RollbackOwner};
 use pushway_core::forge::CheckState;
 use pushway_core::ids::RunId;
 use pushway_core::notice::statuses;
@@ -9,7 +9,7 @@ use pushway_core::ports::Clock as _;
 use pushway_core::run::{Run, Status, Stop};
 use pushway_core::settle::try_record;
 use pushway_core::source::Trigger;
-use pushway_core::testing::{BuildScript, Injected, World};
+use pushway_core::testing::{Behaviour, BuildScript, Injected, World};
 use pushway_tests::sim::every_call::{at_every_call, push};
 use pushway_tests::sim::people::{arn, post};
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image};
@@ -49,6 +49,10 @@ fn names_who_stopped(run: &Run) -> bool {
 
 fn builds(run: &Run) -> bool {
     run.jobs.iter().any(|state| state.attempt > 0)
+}
+
+fn is_watched(run: &Run) -> bool {
+    run.environments.iter().any(|state| state.watch.as_ref().is_some_and(|watch| watch.start.is_some()))
 }
 
 fn moves(run: &Run) -> bool {
@@ -168,9 +172,7 @@ fn traffic_that_shifts_goes_back_too_though_ecs_asks_meanwhile() {
 fn a_version_that_is_watched_when_its_run_is_stopped_goes_back() {
     let mut story = Story::new();
     let file = format!("{PIPELINE}    watch: {{ for: 5m }}\n");
-    let id = at(&mut story, &file, |run| {
-        run.environments.iter().any(|state| state.watch.as_ref().is_some_and(|watch| watch.start.is_some()))
-    });
+    let id = at(&mut story, &file, is_watched);
     let (run, follows) = stopped(&mut story, id);
     assert_eq!(run.status, Status::RolledBack, "{}", cause(&run));
     assert!(follows[0].contains("serves in staging already"), "{follows:?}");
@@ -274,25 +276,42 @@ fn a_second_stop_is_the_first_one_and_what_is_over_is_not_stopped() {
     assert_eq!(post(&story.world(), "ada", &path, &json!({ "reason": " " })).0, 400);
 }
 
+/// A stop whose caller died as soon as it was recorded.
+fn die_asking(world: &World, id: RunId) {
+    let asked = Stop { by: arn("ada"), reason: "wrong branch".into() };
+    block_on(try_record(world, id, Fact::StopAsked { stop: asked })).unwrap().unwrap();
+}
+
 #[test]
 fn a_stop_whose_caller_died_is_carried_out_by_the_sweep() {
-    let waits: [(&str, String, fn(&Run) -> bool, Status); 3] = [
-        ("builds", PIPELINE.to_owned(), builds, Status::Stopped),
+    let asking = format!("{PIPELINE}    approval: {{ required: 1 }}\n");
+    let watching = format!("{PIPELINE}    watch: {{ for: 20m }}\n");
+    let waits: [(&str, &str, fn(&Run) -> bool, Status); 4] = [
+        ("builds", PIPELINE, builds, Status::Stopped),
         (
             "asks",
-            format!("{PIPELINE}    approval: {{ required: 1 }}\n"),
+            &asking,
             |run| run.environments.iter().any(|state| state.approval.is_some()),
             Status::Stopped,
         ),
-        ("moves", PIPELINE.to_owned(), moves, Status::RolledBack),
+        ("moves", PIPELINE, moves, Status::RolledBack),
+        ("is watched", &watching, is_watched, Status::RolledBack),
     ];
     for (name, file, wanted, status) in waits {
         let mut story = Story::new();
         story.sim.events = Events::Lost;
-        let id = at(&mut story, &file, wanted);
-        let asked = Stop { by: arn("ada"), reason: "wrong branch".into() };
+        // What is not told to end goes on for long.
+        if name == "builds" {
+            story.world().script_build(JobStage::Build, "image", None, BuildScript::Hangs);
+        }
+        let commit = story.commit_with(&[("pushway.yml", file)]);
+        if name == "moves" {
+            story.image_does(&commit, Behaviour::NeverStable);
+        }
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| world.stored_run(id).is_some_and(|run| wanted(&run)));
         let world = story.world();
-        block_on(try_record(&*world, id, Fact::StopAsked { stop: asked })).unwrap().unwrap();
+        die_asking(&world, id);
         let since = world.now();
         story.sim.run();
         story.check();
@@ -302,6 +321,47 @@ fn a_stop_whose_caller_died_is_carried_out_by_the_sweep() {
         let took = run.updated_at.duration_since(since);
         assert!(took < SignedDuration::from_mins(6), "{name}: it took {took}");
     }
+}
+
+#[test]
+fn a_deploy_that_has_not_begun_when_its_run_is_stopped_never_begins() {
+    let mut story = Story::new();
+    story.world().inject_on("register", 1, Injected::Retryable);
+    let id = at(&mut story, PIPELINE, |run| run.environments.iter().any(|state| state.fence.is_some()));
+    let (run, _) = stopped(&mut story, id);
+    assert_eq!(run.status, Status::Stopped, "{}", cause(&run));
+    assert_eq!(story.world().done("register"), 0);
+}
+
+#[test]
+fn traffic_moves_no_further_once_a_run_is_stopped_whatever_people_say() {
+    let mut story = Story::new();
+    let strategy = "strategy: { blue_green: { bake: 1m, pause: 5m } }";
+    let file = PIPELINE.replace("timeout: 10m }\n    validate", &format!("{strategy} }}\n    validate"));
+    let id = at(&mut story, &file, |run| run.environments.iter().any(|state| state.paused().is_some()));
+    die_asking(&story.world(), id);
+    post(&story.world(), "bob", &format!("/v1/runs/{id}/environments/staging/continue"), &json!({}));
+    story.sim.run();
+    story.check();
+    assert_eq!(story.run(id).status, Status::RolledBack);
+    let went_on = |fact: &Fact| matches!(fact, Fact::CheckpointEnded { .. });
+    assert!(!story.world().stored_journal(id).iter().any(|entry| went_on(&entry.fact)));
+}
+
+#[test]
+fn what_ends_because_of_a_stop_is_not_why_the_run_ended() {
+    let mut story = Story::new();
+    let id = at(&mut story, PIPELINE, builds);
+    die_asking(&story.world(), id);
+    // A settler that was at it in this very moment saw the build end.
+    let job = story.run(id).jobs[0].job.clone();
+    let failure = Some(Cause::new("build/image", "the build was stopped", "push again"));
+    let end = JobEnd { failure, ..JobEnd::default() };
+    block_on(try_record(&*story.world(), id, Fact::JobEnded { job, attempt: 1, end })).unwrap().unwrap();
+    story.sim.run();
+    story.check();
+    assert_eq!(story.run(id).status, Status::Stopped);
+    assert!(names_who_stopped(&story.run(id)), "{}", cause(&story.run(id)));
 }
 
 /// The run of a pushed commit that was stopped once it had so many facts, and how many it had in the end.
