@@ -36,7 +36,7 @@ where
     let (over, follows) = (run.status.is_terminal(), follows(&run, plan.as_ref()));
     let answer = StopAnswer { run_id: run.id, status: run.status, over, stop, follows };
     let status = if over { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(Reply { status, body: json!(answer) })
+    Reply::with(status, &answer)
 }
 
 fn nothing_left(run: &Run) -> String {
