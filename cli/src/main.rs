@@ -29,6 +29,7 @@ mod run;
 mod runs;
 mod start;
 mod steer;
+mod test_cases;
 mod token;
 mod validate;
 
@@ -58,6 +59,8 @@ enum Verb {
         #[command(subcommand)]
         verb: run::Verb,
     },
+    /// Show what a pipeline remembers of its tests: flaky, failing lately, slowest.
+    Tests(test_cases::OfPipeline),
     /// Write a first pipeline file for a repository.
     Init(init::Args),
     /// Check pipeline files without pushing them.
@@ -140,6 +143,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Runs(args) => runs::main(&cli.at, cli.json, &args).await,
         Verb::Run { verb } => run::main(&cli.at, cli.json, &verb).await,
+        Verb::Tests(args) => test_cases::of_pipeline(&cli.at, cli.json, &args).await,
         Verb::Init(args) => init::main(cli.json, &args),
         Verb::Validate(args) => validate::main(cli.json, &args),
         Verb::Deploy(args) => deploy::main(cli.json, &args).await,

@@ -1,4 +1,4 @@
-//! `pushway run show|watch|logs|stop|retry`: one run.
+//! `pushway run show|watch|logs|tests|stop|retry`: one run.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pushway_core::fact::{Entry, JobStage};
 use pushway_core::ids::{JobName, RunId};
-use pushway_core::messages::{deploys, stopped_by};
+use pushway_core::messages::{self, deploys, stopped_by};
 use pushway_core::run::{EnvironmentState, JobState, Run, Status};
 use pushway_core::views::LogLine;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::client::{At, Client};
 use crate::facts::{clock, tell};
 use crate::live::{Board, Words};
-use crate::{output, question, steer};
+use crate::{output, question, steer, test_cases};
 
 /// How often a watched run is asked for.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
@@ -49,6 +49,8 @@ pub(crate) enum Verb {
         /// The job's name.
         job: JobName,
     },
+    /// Show its tests: what failed, whether that is new or known or flaky, what was slow.
+    Tests(test_cases::OfRun),
 }
 
 #[derive(Deserialize)]
@@ -72,6 +74,7 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
         Verb::Stop(args) => steer::stop(&client, as_json, args).await,
         Verb::Retry(args) => steer::retry(&client, as_json, args).await,
         Verb::Logs { run, stage, job } => logs(&client, *run, *stage, job).await,
+        Verb::Tests(args) => test_cases::of_run(&client, as_json, args).await,
     }
 }
 
@@ -207,9 +210,7 @@ fn describe_cause(run: &Run) -> anyhow::Result<()> {
 
 fn job_words(run: &Run, job: &JobState) -> String {
     let tests = job.end.as_ref().and_then(|end| end.tests.as_ref());
-    let tests = tests.map_or_else(String::new, |tests| {
-        format!(", {} tests passed, {} failed", tests.passed, tests.failed)
-    });
+    let tests = tests.map_or_else(String::new, |tests| format!(", {}", messages::test_counts(tests)));
     if let Some(from) = job.taken_from {
         return format!("succeeded in run {from}{tests}");
     }

@@ -151,6 +151,7 @@ const PORTS: &[(&str, &[&str])] = &[
             "sts:SetSourceIdentity",
         ],
     ),
+    ("ReadTestCases", &["dynamodb:GetItem"]),
     ("ReadTasks", &["ecs:DescribeTasks", "sts:AssumeRole", "sts:SetSourceIdentity"]),
     // Which groups a service's tasks are in, its service says.
     (
@@ -187,6 +188,7 @@ const PORTS: &[(&str, &[&str])] = &[
     ("StartExecutions", &["states:StartExecution"]),
     ("StopBuilds", &["codebuild:StopBuild"]),
     ("SubscriptionRecords", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
+    ("TestCases", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Tokens", &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]),
     ("Waits", &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Webhooks", &["secretsmanager:GetSecretValue"]),

@@ -88,7 +88,13 @@ static PLAYED: LazyLock<Vec<Played>> = LazyLock::new(|| {
             commit
         }),
         played(|story| {
-            let tests = TestSummary { passed: 0, failed: 1, skipped: 0, failing: vec!["t".into()] };
+            let tests = TestSummary {
+                passed: 0,
+                failed: 1,
+                skipped: 0,
+                failing: vec!["t".into()],
+                ..Default::default()
+            };
             story.world().script_build(JobStage::Test, "unit", None, BuildScript::FailsTests(tests));
             story.commit()
         }),

@@ -141,7 +141,13 @@ const SMOKE: &str = "0-1-smoke";
 
 fn tests(failing: &[&str]) -> TestSummary {
     let failing: Vec<String> = failing.iter().map(ToString::to_string).collect();
-    TestSummary { passed: 7, failed: u32::try_from(failing.len()).unwrap_or(u32::MAX), skipped: 0, failing }
+    TestSummary {
+        passed: 7,
+        failed: u32::try_from(failing.len()).unwrap_or(u32::MAX),
+        skipped: 0,
+        failing,
+        ..TestSummary::default()
+    }
 }
 
 #[test]

@@ -6,13 +6,13 @@ use pushway_core::pipeline_file::JSON_SCHEMA;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
     Hooks, ListHooks, Overdue, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs,
-    Reconciliations, Runs, StartExecutions, StopBuilds, Tokens, Waits,
+    ReadTestCases, Reconciliations, Runs, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use crate::call::Call;
 use crate::operations::Verb;
 use crate::reply::{Problem, Reply};
-use crate::{approvals, environments, explain, openapi, pauses, repositories, runs, start, steer, tokens};
+use crate::{approvals, environments, explain, openapi, pauses, repositories, runs, start, steer, test_cases, tokens};
 
 /// Carries out what was asked, by someone who may ask it.
 pub(crate) async fn dispatch<P>(ports: &P, call: &Call<'_>) -> Result<Reply, Problem>
@@ -26,6 +26,7 @@ where
         + Callbacks
         + ReadBuilds
         + ReadLogs
+        + ReadTestCases
         + Hooks
         + ListHooks
         + Reconciliations
@@ -59,6 +60,8 @@ where
         Verb::Jobs => Reply::ok(&api::Jobs { jobs: runs::asked(ports, call).await?.jobs }),
         Verb::JobLog => Reply::ok(&runs::log(ports, call).await?),
         Verb::Artifacts => Reply::ok(&runs::artifacts(&runs::asked(ports, call).await?)),
+        Verb::RunTests => Reply::ok(&test_cases::of_run(ports, call).await?),
+        Verb::PipelineTests => Reply::ok(&test_cases::of_pipeline(ports, call).await?),
         Verb::Approvals => Reply::ok(&approvals::list(ports).await?),
         Verb::Approve => Reply::ok(&approvals::approve(ports, call).await?),
         Verb::Reject => Reply::ok(&approvals::reject(ports, call).await?),

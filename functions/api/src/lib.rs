@@ -23,6 +23,7 @@ mod runs;
 mod session;
 mod start;
 mod steer;
+mod test_cases;
 mod tokens;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -31,7 +32,7 @@ use pushway_core::contract::Failure;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
     Hooks, ListHooks, Orders, Overdue, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs,
-    Reconciliations, Runs, StartExecutions, StopBuilds, Tokens, Waits,
+    ReadTestCases, Reconciliations, Runs, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use call::Call;
@@ -53,6 +54,7 @@ where
         + Callbacks
         + ReadBuilds
         + ReadLogs
+        + ReadTestCases
         + Hooks
         + ListHooks
         + Reconciliations

@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use http::Method;
 use pushway_core::access::Scope;
-use pushway_core::{api, environment, plan, steering};
+use pushway_core::{api, environment, plan, steering, test_answers, test_history};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::reply::{JSON, JSON_SCHEMA};
-use crate::{explain, runs, tokens};
+use crate::{explain, runs, test_cases, tokens};
 
 /// What an operation does; `dispatch` has an arm for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) enum Verb {
     Jobs,
     JobLog,
     Artifacts,
+    RunTests,
+    PipelineTests,
     Approvals,
     Approve,
     Reject,
@@ -222,6 +224,16 @@ fn of_runs() -> Vec<Operation> {
             "What a run has made, and where it went",
         )
         .gives::<api::Artifacts>(),
+        get(Verb::RunTests, "getTests", "/v1/runs/{run}/tests", "What a run's tests came to, and its cases")
+            .asks::<test_cases::Cases>()
+            .gives::<test_answers::RunTests>(),
+        get(
+            Verb::PipelineTests,
+            "getPipelineTests",
+            "/v1/pipelines/{pipeline}/tests",
+            "A pipeline's flaky, lately failing and slowest tests",
+        )
+        .gives::<test_history::PipelineTests>(),
     ]
 }
 

@@ -5,7 +5,8 @@
 
 use pushway_core::contract::{Done, Failure};
 use pushway_core::ports::{
-    Callbacks, Clock, Fault, Plans, ReadArtifacts, ReadBuilds, ReadImages, ReadLogs, Runs, StopBuilds, Waits,
+    Callbacks, Clock, Fault, Plans, ReadArtifacts, ReadBuilds, ReadImages, ReadLogs, Runs, StopBuilds,
+    TestCases, Waits,
 };
 use pushway_core::settle::settle_build;
 use pushway_core::wait::Subject;
@@ -35,6 +36,7 @@ where
         + ReadLogs
         + ReadArtifacts
         + ReadImages
+        + TestCases
         + Callbacks
         + Clock,
 {

@@ -12,7 +12,7 @@ use pushway_core::ports::{
     ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadAlarms,
     ReadArtifacts, ReadBuilds, ReadExecutions, ReadImages, ReadLogs, ReadMetrics, ReadSchedules,
     ReadServices, ReadTargetHealth, ReadTasks, Reconciliations, Runs, StartExecutions, StopBuilds,
-    SubscriptionRecords, Waits, Webhooks,
+    SubscriptionRecords, TestCases, Waits, Webhooks,
 };
 use pushway_core::run::Status;
 use pushway_core::settle::{
@@ -60,6 +60,7 @@ where
         + ReadLogs
         + ReadArtifacts
         + ReadImages
+        + TestCases
         + ReadServices
         + ReadTasks
         + ReadAlarms
@@ -150,6 +151,7 @@ where
         + ReadLogs
         + ReadArtifacts
         + ReadImages
+        + TestCases
         + ReadServices
         + ReadTasks
         + ReadAlarms

@@ -409,8 +409,28 @@ pub struct TestSummary {
     pub failed: u32,
     /// Cases that were left out.
     pub skipped: u32,
-    /// At most 20 names of failing cases.
+    /// At most 20 names of failing cases, new ones first.
     pub failing: Vec<String>,
+    /// How many failing cases are new; `None` where there is nothing to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<u32>,
+    /// How many failing cases are known to be flaky.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub flaky: u32,
+    /// How many cases are kept beside the run.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub kept: u32,
+    /// Whether there were more cases than are kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_truncated: bool,
+    /// Why the reports could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A log stream of `CloudWatch` Logs.

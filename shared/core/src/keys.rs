@@ -3,7 +3,8 @@
 //!
 //! Shapes: `pk` names a thing, `sk` a part of it. Indexes serve lists only; see `docs/architecture.md`.
 
-use crate::ids::{DeliveryId, EnvironmentName, HookId, PipelineName, RefName, RunId, TokenName};
+use crate::fact::JobId;
+use crate::ids::{CommitSha, DeliveryId, EnvironmentName, HookId, PipelineName, RefName, RunId, TokenName};
 use crate::plan::Place;
 use crate::source::Provider;
 use crate::views::ServiceRef;
@@ -73,6 +74,30 @@ pub fn run_part(id: RunId, part: &str) -> Key {
 /// A fact of a run's journal; keys sort as their numbers do.
 pub fn fact(id: RunId, seq: u64) -> Key {
     Key { sk: format!("{FACT_PREFIX}{seq:05}"), ..run(id) }
+}
+
+/// What is known of the tests of an attempt of a job: `None` is the head, numbers are the chunks of its cases.
+pub fn tests(id: RunId, job: &JobId, attempt: u32, chunk: Option<u32>) -> Key {
+    let part = chunk.map_or_else(|| META.to_owned(), |chunk| format!("{chunk:05}"));
+    let parts = ["TESTS", job.stage.as_str(), job.name.as_str(), &attempt.to_string(), &part];
+    run_part(id, &join(&parts))
+}
+
+/// What a pipeline remembers of its tests.
+pub fn pipeline_tests(pipeline: &PipelineName) -> Key {
+    meta(&["TESTS", pipeline.as_str()])
+}
+
+/// The failing cases of the newest run of a ref.
+pub fn test_base(pipeline: &PipelineName, git_ref: &RefName, job: &JobId) -> Key {
+    let sk = join(&["BASE", git_ref.as_str(), job.stage.as_str(), job.name.as_str()]);
+    Key { sk, ..pipeline_tests(pipeline) }
+}
+
+/// Which builds have tested a commit with a job.
+pub fn tested_commit(pipeline: &PipelineName, commit: &CommitSha, job: &JobId) -> Key {
+    let sk = join(&["COMMIT", commit.as_str(), job.stage.as_str(), job.name.as_str()]);
+    Key { sk, ..pipeline_tests(pipeline) }
 }
 
 /// An environment's record.
@@ -185,7 +210,7 @@ pub fn day_index(day: jiff::civil::Date) -> String {
 }
 
 /// Index partition of a commit's runs.
-pub fn commit_index(commit: &crate::ids::CommitSha) -> String {
+pub fn commit_index(commit: &CommitSha) -> String {
     join(&["COMMIT", commit.as_str()])
 }
 

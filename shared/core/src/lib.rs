@@ -48,6 +48,9 @@ pub mod steering;
 pub mod strategy;
 pub mod subscription;
 pub mod summary;
+pub mod test_answers;
+pub mod test_case;
+pub mod test_history;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod views;

@@ -11,6 +11,7 @@ mod insights;
 mod preflight;
 pub mod scheduled;
 mod steering;
+mod test_cases;
 
 pub use approvals::*;
 pub use artifacts::*;
@@ -18,12 +19,13 @@ pub use definitions::*;
 pub use insights::*;
 pub use preflight::*;
 pub use steering::*;
+pub use test_cases::*;
 
 use jiff::Timestamp;
 
 use crate::approval::Refusal;
 use crate::environment::{Deployed, Freeze, ServiceClaim};
-use crate::fact::{Cause, CheckResult, JobId};
+use crate::fact::{Cause, CheckResult, JobId, TestSummary};
 use crate::ids::{EnvironmentName, RunId, VariableName};
 use crate::plan::{Check, HttpCheck};
 use crate::source::Source;
@@ -155,8 +157,8 @@ pub fn check_not_started(why: &str) -> String {
 }
 
 /// A build that failed, with the last lines of its log.
-pub fn build_failed(job: &JobId, build: &BuildView, log: Vec<String>) -> Cause {
-    let tests = build.tests.as_ref().filter(|tests| tests.failed > 0);
+pub fn build_failed(job: &JobId, build: &BuildView, tests: Option<&TestSummary>, log: Vec<String>) -> Cause {
+    let tests = tests.filter(|tests| tests.failed > 0);
     let phase = build.failed_phase.as_ref();
     let (summary, advice) = match (build.status, tests, phase) {
         (BuildStatus::TimedOut, ..) => (
@@ -169,16 +171,7 @@ pub fn build_failed(job: &JobId, build: &BuildView, log: Vec<String>) -> Cause {
         (BuildStatus::Fault, ..) => {
             ("CodeBuild itself failed".to_owned(), "push again; see the AWS Health Dashboard")
         }
-        (_, Some(tests), _) => {
-            let names = tests.failing.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-            let more = tests.failed.saturating_sub(3);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let of = tests.failed + tests.passed;
-            (
-                format!("{} of {of} tests failed: {names}{more}", tests.failed),
-                "mend the test or the code and push again",
-            )
-        }
+        (_, Some(tests), _) => (tests_failed(tests), "mend the test or the code and push again"),
         (_, None, Some((name, message))) => {
             (format!("phase {name} failed: {message}"), "see the end of the log, mend it and push again")
         }

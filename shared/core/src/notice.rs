@@ -166,7 +166,8 @@ fn of_stage(run: &Run, jobs: &[&JobState]) -> Option<(CheckState, String)> {
         _ if run.overtaken.is_some() => (CheckState::Error, "stopped for a newer push".into()),
         Some(state) => {
             let why = state.end.as_ref().and_then(|end| end.failure.as_ref());
-            (CheckState::Failure, why.map_or_else(|| state.job.to_string(), |cause| cause.summary.clone()))
+            let why = why.map(|cause| format!("{}: {}", state.job.name, cause.summary));
+            (CheckState::Failure, why.unwrap_or_else(|| state.job.to_string()))
         }
         None if run.status.is_terminal() => (CheckState::Error, "did not come to an end".into()),
         None => (CheckState::Pending, format!("{done} of {} jobs succeeded", jobs.len())),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{JobId, LogPointer, Scheduled, TestSummary};
+use crate::fact::{JobId, LogPointer, Scheduled};
 use crate::ids::{CommitSha, Digest, RunId};
 use crate::plan::{JobPlan, MetricSource, Place};
 use crate::source::{CloneLogin, Zone};
@@ -77,8 +77,8 @@ pub struct BuildView {
     pub ended_at: Option<Timestamp>,
     /// The variables it exported.
     pub exported: BTreeMap<String, String>,
-    /// Its test reports, added up.
-    pub tests: Option<TestSummary>,
+    /// ARNs of its reports.
+    pub reports: Vec<String>,
     /// Where its log lies.
     pub log: Option<LogPointer>,
 }

@@ -4,6 +4,7 @@ mod deliveries;
 mod ecs;
 mod looks;
 mod schedules;
+mod test_cases;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;

@@ -1,8 +1,10 @@
-//! `CodeBuild`: starts, finds and stops builds. Reading them back is in `view`.
+//! `CodeBuild`: starts, finds and stops builds. Reading them back is in `view`
+//! and `reports`.
 //!
 //! Nothing is left to the project's defaults that a run depends on: source, limits and variables are given
 //! with each build. A build is never repeated here; attempts are counted in the run.
 
+mod reports;
 mod view;
 
 use std::collections::BTreeMap;

@@ -1,23 +1,17 @@
-//! Reads builds back, with their test reports added up.
+//! Reads builds back. What their reports say is read in `reports`.
 
 use std::collections::BTreeMap;
 
-use aws_sdk_codebuild::types::{Build, BuildPhase, Report, StatusType, TestCaseFilter};
-use pushway_core::fact::{LogPointer, TestSummary};
+use aws_sdk_codebuild::types::{Build, BuildPhase, StatusType};
+use pushway_core::fact::LogPointer;
 use pushway_core::ports::{Answer, ReadBuilds};
+use pushway_core::test_case::TestResults;
 use pushway_core::views::{BuildStatus, BuildView};
 
 use super::{RUN_ID, variable};
 use crate::Aws;
 use crate::errors::fault;
 use crate::time::timestamp;
-
-/// The most reports that `BatchGetReports` takes.
-const MAX_REPORTS: usize = 100;
-/// How many names of failing cases a summary keeps.
-const MAX_NAMES: usize = 20;
-/// Statuses of cases that did not pass and were not left out.
-const FAILING: [&str; 2] = ["FAILED", "ERROR"];
 
 impl ReadBuilds for Aws {
     async fn build(&self, id: &str) -> Answer<Option<BuildView>> {
@@ -29,70 +23,12 @@ impl ReadBuilds for Aws {
             .await
             .map_err(|error| fault("codebuild BatchGetBuilds", &error))?;
         let Some(build) = answer.builds().first() else { return Ok(None) };
-        let mut view = view(build);
-        // Reports are whole only once the build is.
-        if view.status != BuildStatus::InProgress && !build.report_arns().is_empty() {
-            view.tests = self.tests(build.report_arns()).await?;
-        }
-        Ok(Some(view))
-    }
-}
-
-impl Aws {
-    /// All reports added up; `None` where none of them counts test cases.
-    async fn tests(&self, reports: &[String]) -> Answer<Option<TestSummary>> {
-        let answer = self
-            .codebuild
-            .batch_get_reports()
-            .set_report_arns(Some(reports.iter().take(MAX_REPORTS).cloned().collect()))
-            .send()
-            .await
-            .map_err(|error| fault("codebuild BatchGetReports", &error))?;
-        let Some(mut sum) = count(answer.reports()) else { return Ok(None) };
-        for report in answer.reports().iter().filter_map(Report::arn) {
-            for status in FAILING {
-                if sum.failed > 0 && sum.failing.len() < MAX_NAMES {
-                    self.add_names(report, status, &mut sum.failing).await?;
-                }
-            }
-        }
-        Ok(Some(sum))
+        Ok(Some(view(build)))
     }
 
-    /// Adds the names of a report's cases of one status.
-    async fn add_names(&self, report: &str, status: &str, names: &mut Vec<String>) -> Answer<()> {
-        let answer = self
-            .codebuild
-            .describe_test_cases()
-            .report_arn(report)
-            .filter(TestCaseFilter::builder().status(status).build())
-            .send()
-            .await
-            .map_err(|error| fault("codebuild DescribeTestCases", &error))?;
-        let missing = MAX_NAMES.saturating_sub(names.len());
-        names.extend(answer.test_cases().iter().take(missing).map(|case| {
-            let (prefix, name) = (case.prefix().unwrap_or_default(), case.name().unwrap_or_default());
-            if prefix.is_empty() { name.to_owned() } else { format!("{prefix} › {name}") }
-        }));
-        Ok(())
+    async fn test_results(&self, reports: &[String]) -> Answer<Option<TestResults>> {
+        self.results(reports).await
     }
-}
-
-/// Counts by status (API reference, `TestReportSummary`).
-fn count(reports: &[Report]) -> Option<TestSummary> {
-    let mut sum = None;
-    for summary in reports.iter().filter_map(Report::test_summary) {
-        let sum = sum.get_or_insert_with(TestSummary::default);
-        for (status, count) in &summary.status_counts {
-            let count = u32::try_from(*count).unwrap_or(0);
-            match status.as_str() {
-                "SUCCEEDED" => sum.passed += count,
-                "SKIPPED" => sum.skipped += count,
-                _ => sum.failed += count,
-            }
-        }
-    }
-    sum
 }
 
 fn view(build: &Build) -> BuildView {
@@ -111,7 +47,7 @@ fn view(build: &Build) -> BuildView {
         started_at: build.start_time.as_ref().and_then(timestamp),
         ended_at: build.end_time.as_ref().and_then(timestamp),
         exported: exported.collect::<BTreeMap<_, _>>(),
-        tests: None,
+        reports: build.report_arns().to_vec(),
         log,
     }
 }
@@ -145,7 +81,7 @@ fn failed_phase(phase: &BuildPhase) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_codebuild::types::{BuildPhaseType, PhaseContext, TestReportSummary};
+    use aws_sdk_codebuild::types::{BuildPhaseType, PhaseContext};
 
     use super::*;
 
@@ -166,27 +102,5 @@ mod tests {
         let expected = ("BUILD".to_owned(), "COMMAND_EXECUTION_ERROR: make: exit status 2".to_owned());
         assert_eq!((view.status, view.failed_phase), (BuildStatus::Failed, Some(expected)));
         assert_eq!((view.run, view.log), (None, None));
-    }
-
-    #[test]
-    fn reports_add_up_and_what_could_not_run_has_failed() {
-        let report = |counts: &[(&str, i32)]| {
-            let counts = counts.iter().map(|(status, count)| ((*status).to_owned(), *count)).collect();
-            let summary = TestReportSummary::builder()
-                .total(0)
-                .set_status_counts(Some(counts))
-                .duration_in_nano_seconds(0)
-                .build()
-                .unwrap();
-            Report::builder().test_summary(summary).build()
-        };
-        let reports = [
-            report(&[("SUCCEEDED", 3), ("FAILED", 1)]),
-            report(&[("ERROR", 2), ("SKIPPED", 4)]),
-            Report::builder().build(),
-        ];
-        let sum = count(&reports).unwrap();
-        assert_eq!((sum.passed, sum.failed, sum.skipped), (3, 3, 4));
-        assert_eq!(count(&[Report::builder().build()]), None);
     }
 }

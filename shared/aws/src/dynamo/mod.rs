@@ -14,6 +14,7 @@ mod overdue;
 mod plans;
 mod repositories;
 mod runs;
+mod test_cases;
 mod versioned;
 mod waits;
 

@@ -26,6 +26,7 @@ use crate::signature::Secret;
 use crate::source::{Hook, Provider};
 use crate::strategy::Movement;
 use crate::summary::RunSummary;
+use crate::test_case::TestResults;
 use crate::views::{
     BuildRequest, BuildView, LogPage, ServiceRef, ServiceView, TaskRef, TaskRequest, TaskView,
 };
@@ -38,6 +39,7 @@ mod definitions;
 mod forges;
 mod repositories;
 mod schedules;
+mod test_cases;
 
 pub use access::{AuditTrail, Orders, Tokens};
 pub use artifacts::{ArtifactView, ReadArtifacts, ReadImages, TagView};
@@ -51,6 +53,7 @@ pub use repositories::{
     Announcements, BranchRecords, ListHooks, Notices, PipelineClaims, Reconciliations, SubscriptionRecords,
 };
 pub use schedules::{MoveSchedules, Pointed, ReadSchedules};
+pub use test_cases::{ReadTestCases, TestCases, TestsOf};
 
 /// Why a call to the outside did not work, by what the caller can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -333,6 +336,8 @@ pub trait StartBuilds: Sync {
 pub trait ReadBuilds: Sync {
     /// The build; `None` where `CodeBuild` does not know it.
     fn build(&self, id: &str) -> impl Future<Output = Answer<Option<BuildView>>> + Send;
+    /// What these reports of a build say; `None` where none of them counts test cases.
+    fn test_results(&self, reports: &[String]) -> impl Future<Output = Answer<Option<TestResults>>> + Send;
 }
 
 /// Stops builds.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::images::{Left, with_images};
 use super::stop::build_ended_by_stop;
+use super::test_cases::{self, Tested};
 use super::{Settled, answer, load, try_record, wake_dependents};
 use crate::contract::errors;
 use crate::fact::{Fact, JobEnd, JobId};
@@ -12,7 +13,7 @@ use crate::messages;
 use crate::plan::JobPlan;
 use crate::ports::{
     Answer, Callbacks, Clock, Fault, Plans, ReadArtifacts, ReadBuilds, ReadImages, ReadLogs, ReadRuns, Runs,
-    StopBuilds, Waits,
+    StopBuilds, TestCases, Waits,
 };
 use crate::run::{IllegalTransition, Run};
 use crate::views::{BuildStatus, BuildView};
@@ -32,6 +33,7 @@ where
         + ReadLogs
         + ReadArtifacts
         + ReadImages
+        + TestCases
         + Callbacks
         + Clock,
 {
@@ -57,22 +59,8 @@ where
     if !is_over && ports.now() < wait.deadline {
         return Ok(Settled::Waiting);
     }
-    let whole = ports.plan(wait.run).await?;
-    let planned = whole.as_ref().and_then(|whole| Some((whole, whole.job(job.stage, &job.name)?)));
-    let (whole, plan) =
-        planned.ok_or_else(|| Fault::Permanent(format!("the plan of run {} has no job {job}", wait.run)))?;
-    let end = match view {
-        Some(view) if is_over => {
-            let end = ended(ports, plan, job, *attempt, &view).await?;
-            let left = Left { run: run.id, job, attempt: *attempt };
-            with_images(ports, left, whole, plan, end).await?
-        }
-        Some(view) => {
-            ports.stop_build(build).await?;
-            let failure = Some(messages::build_overdue(job));
-            JobEnd { failure, ..times_and_log(&view) }
-        }
-        None => unknown(job, build),
+    let Some(end) = end_of(ports, &run, (job, *attempt), build, view.as_ref()).await? else {
+        return Ok(Settled::Waiting);
     };
     let fact = Fact::JobEnded { job: job.clone(), attempt: *attempt, end: end.clone() };
     match try_record(ports, wait.run, fact).await? {
@@ -92,6 +80,34 @@ where
             answer(ports, wait, Some((errors::JOB_FAILED, "the run has moved on without this build"))).await
         }
     }
+}
+
+/// How a build ended that is over, or whose time is. `None`: what it reports is not whole yet.
+async fn end_of<P>(
+    ports: &P,
+    run: &Run,
+    (job, attempt): (&JobId, u32),
+    build: &str,
+    view: Option<&BuildView>,
+) -> Answer<Option<JobEnd>>
+where
+    P: Plans + ReadBuilds + StopBuilds + ReadLogs + ReadArtifacts + ReadImages + TestCases + Clock,
+{
+    let Some(view) = view else { return Ok(Some(unknown(job, build))) };
+    if view.status == BuildStatus::InProgress {
+        ports.stop_build(build).await?;
+        let failure = Some(messages::build_overdue(job));
+        return Ok(Some(JobEnd { failure, ..times_and_log(view) }));
+    }
+    let whole = ports.plan(run.id).await?;
+    let planned = whole.as_ref().and_then(|whole| Some((whole, whole.job(job.stage, &job.name)?)));
+    let (whole, plan) =
+        planned.ok_or_else(|| Fault::Permanent(format!("the plan of run {} has no job {job}", run.id)))?;
+    let Some(tested) = test_cases::keep(ports, run, job, attempt, view).await? else { return Ok(None) };
+    let end = ended(ports, plan, job, attempt, view, &tested).await?;
+    let end = with_images(ports, Left { run: run.id, job, attempt }, whole, plan, end).await?;
+    test_cases::remember(ports, run, attempt, &tested, (view, end.will_retry)).await?;
+    Ok(Some(end))
 }
 
 async fn reply<P>(ports: &P, run: &Run, wait: &Wait, end: &JobEnd) -> Answer<Settled>
@@ -121,6 +137,7 @@ pub(super) async fn ended(
     job: &JobId,
     attempt: u32,
     view: &BuildView,
+    tested: &Tested,
 ) -> Answer<JobEnd> {
     let outputs = promised_outputs(plan, view);
     let failure = if view.status == BuildStatus::Succeeded {
@@ -132,7 +149,8 @@ pub(super) async fn ended(
             Some(log) => ports.log_tail(log, EVIDENCE_LINES).await?,
             None => Vec::new(),
         };
-        Some(messages::build_failed(job, view, log))
+        let evidence = tested.evidence().into_iter().chain(log).collect();
+        Some(messages::build_failed(job, view, tested.summary.as_ref(), evidence))
     };
     // A build that someone stopped must not come back by itself.
     let may_retry = view.status != BuildStatus::Stopped && attempt <= u32::from(plan.retries);
@@ -140,7 +158,7 @@ pub(super) async fn ended(
         will_retry: failure.is_some() && may_retry,
         failure,
         outputs,
-        tests: view.tests.clone(),
+        tests: tested.summary.clone(),
         ..times_and_log(view)
     })
 }

@@ -6,6 +6,7 @@
 use super::build::ended;
 use super::service::record_first;
 use super::stop::build_ended_by_stop;
+use super::test_cases::Tested;
 use super::{Settled, answer, load_planned, state_of};
 use crate::contract::errors;
 use crate::fact::{CheckResult, Fact, JobEnd, JobId, JobStage, bounded};
@@ -56,7 +57,10 @@ where
     };
     let job = check_job(&run, environment, *check, &plan.name)?;
     let end = match &view {
-        Some(view) if is_over => ended(ports, plan, &job, *attempt, view).await?,
+        Some(view) if is_over => {
+            let tested = Tested::told(ports, &job, *attempt, view).await?;
+            ended(ports, plan, &job, *attempt, view, &tested).await?
+        }
         Some(_) => {
             ports.stop_build(build).await?;
             JobEnd { failure: Some(messages::build_overdue(&job)), ..JobEnd::default() }

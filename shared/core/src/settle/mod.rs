@@ -33,6 +33,7 @@ mod schedule;
 mod service;
 mod stop;
 mod task;
+mod test_cases;
 mod turn;
 mod watch;
 

@@ -12,12 +12,16 @@ use super::{Event, World};
 use crate::fact::{JobStage, LogPointer, TestSummary};
 use crate::ids::CommitSha;
 use crate::ports::{Answer, Fault, ReadBuilds, StartBuilds, StopBuilds};
+use crate::test_case::{CaseStatus, TestCase, TestResults};
 use crate::views::{BuildRequest, BuildStatus, BuildView};
 
 /// How long `CodeBuild` knows a request again (API Reference, `StartBuild`, `idempotencyToken`).
 const TOKEN_LIFE: SignedDuration = SignedDuration::from_mins(5);
 /// How long a scripted build takes.
 const DURATION: SignedDuration = SignedDuration::from_secs(40);
+
+/// What the ARN of a build's report begins with; the build's id follows.
+const REPORT: &str = "arn:aws:codebuild:eu-central-1:000000000000:report/pushway-unit:";
 
 /// The digest of the image that a build of this commit makes: another for each commit.
 pub fn digest_of(commit: &CommitSha) -> String {
@@ -37,6 +41,8 @@ pub enum BuildScript {
     Passes(TestSummary),
     /// Its tests fail.
     FailsTests(TestSummary),
+    /// It reports these cases, and fails if one of them does.
+    Tests(TestResults),
     /// A phase fails, by name and message.
     FailsIn(String, String),
     /// It never ends by itself.
@@ -103,6 +109,20 @@ impl Builds {
 }
 
 impl Build {
+    /// What its report says, where it makes one.
+    fn results(&self) -> Option<TestResults> {
+        match &self.script {
+            BuildScript::Tests(results) => Some(results.clone()),
+            BuildScript::Passes(tests) | BuildScript::FailsTests(tests) => {
+                let failing = tests.failing.iter();
+                let cases = failing.map(|name| TestCase::new("", name, CaseStatus::Failed, 1_000, ""));
+                let TestSummary { passed, failed, skipped, .. } = *tests;
+                Some(TestResults { passed, failed, skipped, cases: cases.collect(), ..Default::default() })
+            }
+            _ => None,
+        }
+    }
+
     fn view(&self, now: Timestamp) -> Option<BuildView> {
         let is_over = self.ends_at.is_some_and(|ends_at| ends_at <= now);
         let mut view = BuildView {
@@ -113,7 +133,7 @@ impl Build {
             started_at: Some(self.started_at),
             ended_at: self.ends_at.filter(|_| is_over),
             exported: BTreeMap::new(),
-            tests: None,
+            reports: Vec::new(),
             log: Some(LogPointer { group: "/pushway/builds".into(), stream: self.id.clone() }),
         };
         if self.script == BuildScript::Vanishes && is_over {
@@ -127,6 +147,9 @@ impl Build {
 
     fn end(&self, view: &mut BuildView) {
         "COMPLETED".clone_into(&mut view.phase);
+        if self.results().is_some() {
+            view.reports = vec![format!("{REPORT}{}", self.id)];
+        }
         let failed = |phase: &str, message: &str| Some((phase.to_owned(), message.to_owned()));
         if self.was_stopped {
             view.status = BuildStatus::Stopped;
@@ -140,12 +163,9 @@ impl Build {
                 BuildStatus::Succeeded
             }
             BuildScript::Leaves(_) => BuildStatus::Succeeded,
-            BuildScript::Passes(tests) => {
-                view.tests = Some(tests.clone());
-                BuildStatus::Succeeded
-            }
-            BuildScript::FailsTests(tests) => {
-                view.tests = Some(tests.clone());
+            BuildScript::Passes(_) => BuildStatus::Succeeded,
+            BuildScript::Tests(results) if results.failed == 0 => BuildStatus::Succeeded,
+            BuildScript::FailsTests(_) | BuildScript::Tests(_) => {
                 view.failed_phase = failed("BUILD", "COMMAND_EXECUTION_ERROR: exit status 1");
                 BuildStatus::Failed
             }
@@ -223,6 +243,15 @@ impl ReadBuilds for World {
             let now = state.now;
             let build = state.builds.started.iter().find(|build| build.id == id);
             Ok(build.and_then(|build| build.view(now)))
+        })
+        .await
+    }
+
+    async fn test_results(&self, reports: &[String]) -> Answer<Option<TestResults>> {
+        self.call("test_results", reports.join(" "), |state| {
+            let id = reports.first().and_then(|report| report.strip_prefix(REPORT));
+            let build = state.builds.started.iter().find(|build| Some(build.id.as_str()) == id);
+            Ok(build.and_then(Build::results))
         })
         .await
     }

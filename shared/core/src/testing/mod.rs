@@ -37,6 +37,7 @@ mod faults;
 mod forge;
 mod records;
 mod schedules;
+mod test_cases;
 mod workflow;
 
 pub use builds::{Build, BuildScript, digest_of};
@@ -89,6 +90,7 @@ struct State {
     probes: VecDeque<Probed>,
     front_lag: SignedDuration,
     urls: BTreeMap<String, (String, String)>,
+    tests: test_cases::Tests,
     events: Vec<Event>,
 }
 
@@ -144,6 +146,7 @@ impl World {
             probes: VecDeque::new(),
             front_lag: SignedDuration::ZERO,
             urls: BTreeMap::new(),
+            tests: test_cases::Tests::default(),
             events: Vec::new(),
         };
         Self { state: Mutex::new(state) }

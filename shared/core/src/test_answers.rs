@@ -1,0 +1,111 @@
+//! What is answered to questions about tests, and how a list of cases is asked for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fact::JobId;
+use crate::ids::RunId;
+use crate::test_case::{CaseStatus, TestCase};
+use crate::test_history::JobTests;
+
+/// The tests of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunTests {
+    /// The run.
+    pub run: RunId,
+    /// The newest attempt of each job that left tests, build stage first.
+    pub jobs: Vec<JobTests>,
+    /// A page of their cases, where it was asked for.
+    pub cases: Option<Vec<KeptCase>>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<String>,
+}
+
+/// A case and the job that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptCase {
+    /// The job.
+    pub job: JobId,
+    /// Its attempt.
+    pub attempt: u32,
+    /// The case.
+    #[serde(flatten)]
+    pub case: TestCase,
+}
+
+/// Which cases are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that did not pass and were not left out.
+    Failing,
+    /// Those that ended so.
+    Of(CaseStatus),
+}
+
+impl Asked {
+    /// Whether a case that ended so is meant.
+    pub fn takes(self, status: CaseStatus) -> bool {
+        match self {
+            Self::All => true,
+            Self::Failing => status.is_failing(),
+            Self::Of(wanted) => wanted == status,
+        }
+    }
+}
+
+impl FromStr for Asked {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [
+            CaseStatus::Passed,
+            CaseStatus::Failed,
+            CaseStatus::Error,
+            CaseStatus::Skipped,
+            CaseStatus::Unknown,
+        ];
+        match text {
+            "all" => Ok(Self::All),
+            "failing" => Ok(Self::Failing),
+            text => all.into_iter().find(|status| status.as_str() == text).map(Self::Of).ok_or_else(|| {
+                let known = all.map(CaseStatus::as_str).join(", ");
+                format!("status {text:?} is none of all, failing, {known}")
+            }),
+        }
+    }
+}
+
+/// A place among a run's cases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Which of the jobs, from 0.
+    pub job: usize,
+    /// Which of its chunks, from 0.
+    pub chunk: u32,
+    /// Which of its cases, from 0.
+    pub case: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.job, self.chunk, self.case)
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let place = || {
+            let mut parts = text.split('.');
+            let mut part = || parts.next();
+            let (job, chunk, case) = (part()?.parse().ok()?, part()?.parse().ok()?, part()?.parse().ok()?);
+            parts.next().is_none().then_some(Self { job, chunk, case })
+        };
+        place().ok_or_else(|| format!("cursor {text:?} is none that was given out"))
+    }
+}
