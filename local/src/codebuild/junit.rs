@@ -49,6 +49,11 @@ pub(super) struct TestCase {
 }
 
 impl TestCase {
+    fn new(file: &str, name: String, status: CaseStatus) -> Self {
+        let (prefix, suite, message) = Default::default();
+        Self { name, prefix, suite, file: file.to_owned(), status, nanoseconds: 0, message }
+    }
+
     /// The shape of the API reference, "`TestCase`".
     pub(super) fn shape(&self, report: &str, expires: f64) -> Value {
         json!({
@@ -106,6 +111,8 @@ struct State<'a> {
     levels: Vec<String>,
     suites: Vec<String>,
     open: Option<TestCase>,
+    /// Whether the open case stands for its suite.
+    is_of_suite: bool,
     /// Whether the open outcome has text of its own yet.
     has_text: bool,
     cases: Vec<TestCase>,
@@ -129,17 +136,27 @@ impl State<'_> {
             return Err("the elements are nested too deeply".to_owned());
         }
         match (name, &mut self.open) {
+            // A suite that broke before its first case, or after its last, is a case of its own.
+            ("failure" | "error", None) => {
+                let name = self.suites.last().cloned().unwrap_or_default();
+                let mut case = TestCase::new(self.file, name, CaseStatus::Error);
+                push(&mut case.message, &attribute(tag, "message")?);
+                (self.open, self.is_of_suite, self.has_text) = (Some(case), true, false);
+            }
             ("testsuite", None) => self.suites.push(attribute(tag, "name")?),
             ("testcase", None) => {
                 self.open = Some(TestCase {
-                    name: attribute(tag, "name")?,
                     prefix: attribute(tag, "classname")?,
                     suite: self.suites.last().cloned().unwrap_or_default(),
-                    file: self.file.to_owned(),
-                    status: CaseStatus::Succeeded,
                     nanoseconds: nanoseconds(&attribute(tag, "time")?),
-                    message: String::new(),
+                    ..TestCase::new(self.file, attribute(tag, "name")?, outset(&attribute(tag, "status")?))
                 });
+            }
+            // Tries that failed before the one that passed (Maven Surefire, "Rerun Failing Tests").
+            ("flakyFailure" | "flakyError", Some(case)) => {
+                on_new_line(&mut case.message);
+                push(&mut case.message, "failed before: ");
+                push(&mut case.message, &attribute(tag, "message")?);
             }
             ("failure" | "error" | "skipped", Some(case)) => {
                 // A case that both failed and broke in its teardown is broken.
@@ -181,7 +198,10 @@ impl State<'_> {
     fn close(&mut self) {
         match self.levels.pop().as_deref() {
             Some("testsuite") => drop(self.suites.pop()),
-            Some("testcase") => {
+            Some(level)
+                if level == "testcase" || self.is_of_suite && matches!(level, "failure" | "error") =>
+            {
+                self.is_of_suite = false;
                 if let Some(mut case) = self.open.take() {
                     case.message.truncate(case.message.trim_end().len());
                     self.cases.push(case);
@@ -210,13 +230,31 @@ fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<String, String> {
     Ok(value.map_err(|error| error.to_string())?.map(Cow::into_owned).unwrap_or_default())
 }
 
-/// Seconds as text, some tools with thousands separators, into nanoseconds; 0 where it makes no sense.
+/// Some tools write no element but an attribute for what was left out (GoogleTest, "Generating an XML Report").
+fn outset(status: &str) -> CaseStatus {
+    match status.to_ascii_lowercase().as_str() {
+        "notrun" | "skipped" | "disabled" | "ignored" | "pending" => CaseStatus::Skipped,
+        _ => CaseStatus::Succeeded,
+    }
+}
+
+/// Seconds as text, some tools with thousands separators, some with a decimal comma, into nanoseconds; 0 where
+/// it makes no sense.
 fn nanoseconds(seconds: &str) -> u64 {
-    let seconds = seconds.replace(',', "").trim().parse::<f64>().unwrap_or_default();
-    let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let seconds = match seconds.trim().split_once(',') {
+        Some((whole, part)) if part.len() != 3 && part.chars().all(|c| c.is_ascii_digit()) => {
+            format!("{whole}.{part}")
+        }
+        // A fraction of a second in three digits; no thousand begins with 0.
+        Some(("0", part)) => format!("0.{part}"),
+        _ => seconds.trim().replace(',', ""),
+    };
+    let duration = Duration::try_from_secs_f64(seconds.parse().unwrap_or_default()).unwrap_or_default();
     u64::try_from(duration.as_nanos()).unwrap_or_default()
 }
 
+#[cfg(test)]
+mod dialects;
 #[cfg(test)]
 mod tests {
     use super::*;
