@@ -97,7 +97,7 @@ fn describe(tests: &JobTests) -> Vec<String> {
     if let Some(base) = tests.base {
         lines.push(format!("  compared with run {base}"));
     }
-    lines.extend(tests.cases.iter().flat_map(failing));
+    lines.extend(tests.failures.iter().flat_map(failing));
     if !tests.slowest.is_empty() {
         lines.push("  slowest".to_owned());
     }
@@ -162,7 +162,7 @@ mod tests {
             "job": { "stage": "test", "name": "unit" }, "attempt": 2,
             "passed": 409, "failed": 3, "skipped": 1, "failing": ["cart › adds_twice"], "new": 1, "flaky": 1,
             "kept": 413, "base": "01890a5d-ac96-774b-bcce-b302099a8057", "chunks": 1,
-            "cases": [
+            "failures": [
                 { "suite": "cart", "name": "adds_twice", "status": "failed", "message": "left: 1\n right: 2", "standing": "new" },
                 { "suite": "cart", "name": "sums", "status": "error", "standing": "known" },
                 { "name": "times out", "status": "failed", "standing": "flaky" },

@@ -349,7 +349,7 @@ fn f13_f28_what_is_known_of_tests_is_the_same_whichever_step_fails_or_is_repeate
         let run = story.world().runs()[0].clone();
         let tests = [1, 2].map(|attempt| {
             let tests = story.world().stored_job_tests(&of(&run, attempt)).expect("it is kept");
-            (tests.summary, tests.cases, story.world().stored_test_cases(&of(&run, attempt)))
+            (tests.summary, tests.failures, story.world().stored_test_cases(&of(&run, attempt)))
         });
         let remembered = remembered(story);
         let seen = |all: &[pushway_core::test_history::Seen]| -> Vec<(String, usize)> {

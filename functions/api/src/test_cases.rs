@@ -22,9 +22,8 @@ const MAX_CHUNKS: usize = 20;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cases {
-    /// Only those that ended so: passed, failed, error, skipped, unknown; failing: any of the three that did not
-    /// pass; all.
-    status: Option<String>,
+    /// Only those that ended so.
+    status: Option<Asked>,
     /// `next` of the page before; the beginning without it.
     cursor: Option<String>,
     /// At most this many; 100 without it. A page may hold fewer and still have a next one.
@@ -76,7 +75,7 @@ async fn cases<P: ReadTestCases>(
     run: &Run,
     answer: &mut RunTests,
 ) -> Result<(), Problem> {
-    let asked: Asked = wanted.status.as_deref().map(parsed).transpose()?.unwrap_or_default();
+    let asked = wanted.status.unwrap_or_default();
     let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::BadRequest(format!("limit {limit} is not a number from 1 to {MAX_LIMIT}")));

@@ -37,15 +37,24 @@ pub struct KeptCase {
 }
 
 /// Which cases are asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Asked {
     /// All of them.
     #[default]
     All,
-    /// Those that did not pass and were not left out.
+    /// Those that did not pass and were not left out: failed, error, unknown.
     Failing,
-    /// Those that ended so.
-    Of(CaseStatus),
+    /// Those that passed.
+    Passed,
+    /// Those that failed.
+    Failed,
+    /// Those that could not be run to their ends.
+    Error,
+    /// Those that were left out.
+    Skipped,
+    /// Those of which their reports say something else.
+    Unknown,
 }
 
 impl Asked {
@@ -54,28 +63,11 @@ impl Asked {
         match self {
             Self::All => true,
             Self::Failing => status.is_failing(),
-            Self::Of(wanted) => wanted == status,
-        }
-    }
-}
-
-impl FromStr for Asked {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let all = [
-            CaseStatus::Passed,
-            CaseStatus::Failed,
-            CaseStatus::Error,
-            CaseStatus::Skipped,
-            CaseStatus::Unknown,
-        ];
-        match text {
-            "all" => Ok(Self::All),
-            "failing" => Ok(Self::Failing),
-            text => all.into_iter().find(|status| status.as_str() == text).map(Self::Of).ok_or_else(|| {
-                let known = all.map(CaseStatus::as_str).join(", ");
-                format!("status {text:?} is none of all, failing, {known}")
-            }),
+            Self::Passed => status == CaseStatus::Passed,
+            Self::Failed => status == CaseStatus::Failed,
+            Self::Error => status == CaseStatus::Error,
+            Self::Skipped => status == CaseStatus::Skipped,
+            Self::Unknown => status == CaseStatus::Unknown,
         }
     }
 }

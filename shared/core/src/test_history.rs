@@ -62,7 +62,7 @@ pub struct JobTests {
     /// The run that it is compared with.
     pub base: Option<RunId>,
     /// Failing cases, new ones first; at most 200.
-    pub cases: Vec<FailingCase>,
+    pub failures: Vec<FailingCase>,
     /// The slowest cases, slowest first; at most 10.
     pub slowest: Vec<SlowCase>,
     /// In how many chunks all cases lie.
@@ -149,7 +149,7 @@ pub struct Seen {
     pub job: JobId,
     /// Suite and name.
     pub case: String,
-    /// When it was first seen, of the times since when it was never well for 30 days.
+    /// When it was first seen; one that is well for 30 days is forgotten, and begins anew.
     pub first_at: Timestamp,
     /// When it was seen in the last 30 days, latest first; at most 8.
     pub sightings: Vec<Sighting>,
@@ -203,20 +203,20 @@ impl JobTests {
         flaky: &BTreeSet<String>,
         chunks: u32,
     ) -> Self {
-        let mut cases: BTreeMap<String, FailingCase> = BTreeMap::new();
+        let mut failures: BTreeMap<String, FailingCase> = BTreeMap::new();
         for case in results.cases.iter().filter(|case| case.status.is_failing()) {
             let title = case.title();
             let standing = standing(&title, base, flaky);
-            cases.entry(title).or_insert_with(|| failing(case, standing));
+            failures.entry(title).or_insert_with(|| failing(case, standing));
         }
-        let mut cases: Vec<FailingCase> = cases.into_values().collect();
-        let count = |wanted| cases.iter().filter(|case| case.standing == Some(wanted)).count();
+        let mut failures: Vec<FailingCase> = failures.into_values().collect();
+        let count = |wanted| failures.iter().filter(|case| case.standing == Some(wanted)).count();
         let comparable = base.is_some_and(|base| !base.is_cut);
         let new = comparable.then(|| counted(count(Standing::New)));
         let flaky = counted(count(Standing::Flaky));
         // What nothing is known of stands with what is new: someone has to look at it.
-        cases.sort_by_key(|case| case.standing.unwrap_or(Standing::New));
-        let names = cases.iter().take(MAX_NAMES).map(|case| title(&case.suite, &case.name));
+        failures.sort_by_key(|case| case.standing.unwrap_or(Standing::New));
+        let names = failures.iter().take(MAX_NAMES).map(|case| title(&case.suite, &case.name));
         let summary = TestSummary {
             passed: results.passed,
             failed: results.failed,
@@ -228,9 +228,9 @@ impl JobTests {
             is_truncated: results.is_truncated,
             unread: None,
         };
-        cases.truncate(MAX_FAILING);
+        failures.truncate(MAX_FAILING);
         let base = base.map(|base| base.run);
-        Self { job: job.clone(), attempt, summary, base, cases, slowest: slowest(&results.cases), chunks }
+        Self { job: job.clone(), attempt, summary, base, failures, slowest: slowest(&results.cases), chunks }
     }
 }
 

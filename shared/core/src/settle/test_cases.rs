@@ -60,7 +60,7 @@ impl Tested {
 
     /// What the first failing case said, for the cause.
     pub(super) fn evidence(&self) -> Vec<String> {
-        let first = self.kept.as_ref().and_then(|kept| kept.tests.cases.first());
+        let first = self.kept.as_ref().and_then(|kept| kept.tests.failures.first());
         first.map(crate::messages::case_evidence).unwrap_or_default()
     }
 }
@@ -172,7 +172,7 @@ async fn ended_otherwise<P: TestCases>(
         let outcome = Outcome { has_failed: true, has_passed: false };
         (crate::test_case::title(&case.suite, &case.name), outcome)
     };
-    let mut then: BTreeMap<String, Outcome> = tests.cases.iter().map(failed).collect();
+    let mut then: BTreeMap<String, Outcome> = tests.failures.iter().map(failed).collect();
     if now.iter().any(|(case, outcome)| outcome.has_failed && !then.contains_key(case)) {
         for chunk in 0..tests.chunks {
             then.extend(outcomes(&ports.test_cases(other, chunk).await?));
@@ -204,7 +204,7 @@ where
         job: &kept.tests.job,
         seen: Sighting { at, run: run.id, attempt },
         flaky: &kept.flaky,
-        failing: &kept.tests.cases,
+        failing: &kept.tests.failures,
         slowest: is_whole.then_some(&kept.tests.slowest),
     };
     remember_pipeline(ports, pipeline, &news).await?;

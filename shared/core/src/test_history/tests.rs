@@ -36,7 +36,7 @@ fn judged(base: Option<&TestBase>, flaky: &[&str]) -> Vec<(String, Option<Standi
     let flaky = flaky.iter().map(ToString::to_string).collect();
     let tests = JobTests::judge((&job("unit"), 1), &results, base, &flaky, 1);
     assert_eq!(tests.summary.new.is_some(), base.is_some_and(|base| !base.is_cut));
-    tests.cases.into_iter().map(|case| (case.name, case.standing)).collect()
+    tests.failures.into_iter().map(|case| (case.name, case.standing)).collect()
 }
 
 #[test]
@@ -140,7 +140,7 @@ proptest! {
             let tests = JobTests::judge((&job, 1), &results, None, &flaky, 1);
             for attempt in 1..=15 {
                 let seen = Sighting { at: day(0), run: run(number), attempt };
-                let (failing, slowest) = (&tests.cases[..], Some(&tests.slowest[..]));
+                let (failing, slowest) = (&tests.failures[..], Some(&tests.slowest[..]));
                 let news = News { job: &job, seen, flaky: &flaky, failing, slowest };
                 pipeline = pipeline.with(&news).unwrap_or(pipeline);
             }
