@@ -230,7 +230,7 @@ fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<String, String> {
     Ok(value.map_err(|error| error.to_string())?.map(Cow::into_owned).unwrap_or_default())
 }
 
-/// Some tools write no element but an attribute for what was left out (GoogleTest, "Generating an XML Report").
+/// Some tools write no element but an attribute for what was left out (`GoogleTest`, "Generating an XML Report").
 fn outset(status: &str) -> CaseStatus {
     match status.to_ascii_lowercase().as_str() {
         "notrun" | "skipped" | "disabled" | "ignored" | "pending" => CaseStatus::Skipped,

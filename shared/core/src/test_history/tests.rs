@@ -69,10 +69,10 @@ fn a_base_knows_when_it_does_not_know_all() {
 
 #[test]
 fn builds_of_one_commit_that_end_otherwise_make_a_case_flaky() {
+    use CaseStatus::{Failed, Passed, Skipped};
     let ends = |cases: &[(&str, CaseStatus)]| {
         outcomes(&cases.iter().map(|(name, status)| case(name, *status)).collect::<Vec<_>>())
     };
-    use CaseStatus::{Failed, Passed, Skipped};
     let before = ends(&[("a", Failed), ("b", Passed), ("c", Failed), ("d", Passed), ("e", Failed)]);
     let now =
         ends(&[("a", Passed), ("b", Failed), ("c", Failed), ("d", Passed), ("e", Skipped), ("f", Failed)]);

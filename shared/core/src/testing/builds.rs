@@ -162,8 +162,7 @@ impl Build {
                 view.exported = exported.map(|(k, v)| (k.clone(), v.replace("{digest}", &digest))).collect();
                 BuildStatus::Succeeded
             }
-            BuildScript::Leaves(_) => BuildStatus::Succeeded,
-            BuildScript::Passes(_) => BuildStatus::Succeeded,
+            BuildScript::Leaves(_) | BuildScript::Passes(_) => BuildStatus::Succeeded,
             BuildScript::Tests(results) if results.failed == 0 => BuildStatus::Succeeded,
             BuildScript::FailsTests(_) | BuildScript::Tests(_) => {
                 view.failed_phase = failed("BUILD", "COMMAND_EXECUTION_ERROR: exit status 1");
