@@ -25,6 +25,7 @@ pub(crate) struct Cases {
     /// Only those that ended so.
     status: Option<Asked>,
     /// `next` of the page before; the beginning without it.
+    #[schemars(regex(pattern = r"^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$"))]
     cursor: Option<String>,
     /// At most this many; 100 without it. A page may hold fewer and still have a next one.
     #[schemars(range(min = 1, max = 1000))]
