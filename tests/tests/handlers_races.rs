@@ -59,16 +59,7 @@ fn build_completed(world: &World, build: String) -> Racer<'_> {
 fn saw_another_log(world: &World, run: RunId) -> Racer<'_> {
     let job = JobId { stage: JobStage::Build, name: parse("image") };
     let cause = Cause::new("build/image", "no luck", "push again").with_evidence(["half a log".to_owned()]);
-    let end = JobEnd {
-        failure: Some(cause),
-        will_retry: true,
-        outputs: [].into(),
-        images: pushway_core::image_file::BuiltImages::default(),
-        tests: None,
-        started_at: None,
-        ended_at: None,
-        log: None,
-    };
+    let end = JobEnd { failure: Some(cause), will_retry: true, ..JobEnd::default() };
     Box::pin(async move {
         // Whether it is first is for the schedule to say.
         let _ = record(world, run, Fact::JobEnded { job, attempt: 1, end }).await;
@@ -196,7 +187,7 @@ proptest! {
         let failure = Some(DeployFailure { kind: DeployFailureKind::GivenUp, cause, card: None });
         let other: Racer<'_> = Box::pin(async {
             // Whether it is first is for the schedule to say.
-            let _ = record(&*world, id, Fact::DeployEnded { environment, failure, ended_at: None }).await;
+            let _ = record(&*world, id, Fact::DeployEnded { environment, failure, ended_at: None, draining_since: None }).await;
         });
         race(&world, vec![deploy_progress(&world, story.service().arn()), other], &schedule);
         story.sim.run();

@@ -13,6 +13,7 @@ use pushway_core::fact::{
     Baseline, Cause, DeployFailure, DeployFailureKind, Entry, Fact, JobStage, Rollout, TestSummary,
 };
 use pushway_core::ids::{Fence, RunId};
+use pushway_core::ledger::Ledger;
 use pushway_core::ports::Probed;
 use pushway_core::rollout::{
     Progress, RollbackStep, SETTLING, Window, judge_deploy, judge_rollback, rollback_step,
@@ -510,6 +511,47 @@ proptest! {
         let commit = story.commit();
         story.image_does(&commit, behaviour);
         prop_assert_eq!(story.play_commit(&commit).status, status);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_ledger_has_neither_gap_nor_overlap_and_adds_up_whatever_the_journal_holds(
+        which in any::<Index>(), whole in any::<bool>(), pushed in proptest::option::of(-90_000_i64..90_000),
+        picks in proptest::collection::vec((any::<Index>(), any::<Index>(), -5_000_i64..120_000), 0..80),
+    ) {
+        let played = which.get(&PLAYED);
+        let picked = picks.iter().map(|(from, pick, late)| {
+            let mut entry = pick.get(&from.get(&PLAYED).journal).clone();
+            entry.at += SignedDuration::from_millis(*late);
+            entry
+        });
+        let mut journal: Vec<Entry> = if whole { played.journal.clone() } else { Vec::new() };
+        journal.extend(picked);
+        let Some(first) = journal.first() else { return Ok(()) };
+        let pushed = pushed.map(|early| first.at + SignedDuration::from_millis(early));
+        let ledger = Ledger::since(pushed, &journal, None);
+        let mut reached = ledger.from;
+        for segment in &ledger.segments {
+            prop_assert_eq!(segment.from, reached);
+            prop_assert!(segment.to > segment.from);
+            let length = segment.to.duration_since(segment.from).as_millis();
+            prop_assert_eq!(i128::from(segment.milliseconds), length);
+            reached = segment.to;
+        }
+        prop_assert_eq!(reached, ledger.to);
+        let sums: [u64; 2] = [
+            ledger.segments.iter().map(|segment| segment.milliseconds).sum(),
+            ledger.totals.iter().map(|total| total.milliseconds).sum(),
+        ];
+        prop_assert_eq!(sums, [ledger.milliseconds; 2]);
+        prop_assert_eq!(i128::from(ledger.milliseconds), ledger.to.duration_since(ledger.from).as_millis());
+        for job in &ledger.jobs {
+            let all = u64::try_from(job.to.duration_since(job.from).as_millis()).unwrap();
+            prop_assert!(job.provisioning_milliseconds + job.work_milliseconds <= all);
+        }
     }
 }
 

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
 use pushway_core::fact::Entry;
+use pushway_core::ledger::Ledger;
 use pushway_local::Engine;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::example::Example;
-use crate::ledger::Ledger;
 use crate::process::{command, print, read, say};
 use crate::{package, root};
 
@@ -78,10 +78,7 @@ pub(crate) async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let (scenes, history) = played?;
     let first = scenes.first().map(|scene| scene.ledger.clone()).unwrap_or_default();
-    say(&format!(
-        "first push: {:.1} s in all; builds {:.1} s, rollout {:.1} s, Pushway's own share {:.1} s (of it {:.1} s for the checks)",
-        first.total, first.builds, first.rollout, first.own, first.validation
-    ));
+    say(&format!("first push: {}", first.summary()));
     if args.json {
         print(&serde_json::to_string_pretty(&json!({ "ok": true, "scenes": scenes, "history": history }))?)?;
     }
@@ -180,7 +177,7 @@ async fn push(example: &Example, message: &str) -> anyhow::Result<Ended> {
         }
         if run["over"] == true {
             let journal = pushway(&["run", "watch", &id, "--json"]).unwrap_or_else(|error| error.to_string());
-            let ledger = Ledger::of(pushed, &entries(&journal));
+            let ledger = Ledger::since(Some(pushed), &entries(&journal), None);
             if let Some(summary) = run["cause"]["summary"].as_str() {
                 say(&format!("  cause: {summary}"));
             }

@@ -7,7 +7,6 @@ mod bench;
 mod demo;
 mod example;
 mod fuzz;
-mod ledger;
 mod lint;
 mod package;
 mod process;

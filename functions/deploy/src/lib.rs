@@ -87,7 +87,12 @@ where
         Err(Stopped::Failed(failure)) => {
             let environment = task.environment.clone();
             let summary = failure.cause.summary.clone();
-            let fact = Fact::DeployEnded { environment, failure: Some(*failure), ended_at: None };
+            let fact = Fact::DeployEnded {
+                environment,
+                failure: Some(*failure),
+                ended_at: None,
+                draining_since: None,
+            };
             record(ports, run.id, fact).await?;
             Err(Failure::new(errors::DEPLOY_FAILED, summary))
         }

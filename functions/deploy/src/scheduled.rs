@@ -171,7 +171,12 @@ where
             lost(&messages::moved_elsewhere(&target.starter, &view.named))
         });
     }
-    let fact = Fact::DeployEnded { environment: state.name.clone(), failure: None, ended_at: None };
+    let fact = Fact::DeployEnded {
+        environment: state.name.clone(),
+        failure: None,
+        ended_at: None,
+        draining_since: None,
+    };
     record(ports, run.id, fact).await?;
     Ok(())
 }

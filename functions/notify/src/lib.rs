@@ -1,4 +1,4 @@
-//! The table's stream: tells forges, the event bus and the topic what became of runs.
+//! The table's stream: tells forges, the event bus and the topic what became of runs, and notes their figures.
 //!
 //! It never changes a run's result, and a sink that fails keeps nothing from going on: it is noted, and the
 //! sweep tries it again (row F41). The stream only says which runs have changed; what is told is read back.
@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use pushway_core::contract::Failure;
 use pushway_core::ids::RunId;
 use pushway_core::keys;
-use pushway_core::ports::{Announcements, Clock, CommitStatuses, Hooks, Notices, ReadRuns};
-use pushway_core::settle::tell;
+use pushway_core::ports::{
+    Announcements, Answer, Clock, CommitStatuses, Environments, History, Hooks, Notices, Plans, ReadRuns,
+    RunFigures,
+};
+use pushway_core::settle::{note_figures, tell};
 use serde::{Deserialize, Serialize};
 
 /// A batch of the stream, as far as it is looked at (Lambda Developer Guide, "Using Lambda with DynamoDB").
@@ -59,16 +62,35 @@ struct Item {
 /// Tells of the runs that a batch says have changed; `pages` is where runs have their pages.
 pub async fn handle<P>(ports: &P, pages: Option<&str>, batch: Batch) -> Result<Failed, Failure>
 where
-    P: ReadRuns + Hooks + Notices + CommitStatuses + Announcements + Clock,
+    P: ReadRuns
+        + Plans
+        + History
+        + Environments
+        + RunFigures
+        + Hooks
+        + Notices
+        + CommitStatuses
+        + Announcements
+        + Clock,
 {
     let mut failed = Failed::default();
     for (run, first) in changed(batch) {
-        if let Err(fault) = tell(ports, run, pages).await {
-            tracing::error!(run_id = %run, error = %fault, "run not told of; it is tried again");
+        // Neither waits for the other, and both may be repeated.
+        let told = or_log(&tell(ports, run, pages).await, run, "run not told of; it is tried again");
+        let noted = or_log(&note_figures(ports, run).await, run, "figures not noted; they are tried again");
+        if !told || !noted {
             failed.batch_item_failures.push(Item { item_identifier: first });
         }
     }
     Ok(failed)
+}
+
+/// Whether it went well; else it is logged.
+fn or_log(outcome: &Answer<()>, run: RunId, trouble: &str) -> bool {
+    if let Err(fault) = outcome {
+        tracing::error!(run_id = %run, error = %fault, "{trouble}");
+    }
+    outcome.is_ok()
 }
 
 /// The runs of a batch, each with the first record that names it.

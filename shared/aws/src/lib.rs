@@ -116,3 +116,13 @@ impl Aws {
         }
     }
 }
+
+impl pushway_core::ports::InsightSettings for Aws {
+    fn prices(&self) -> &pushway_core::prices::Prices {
+        &self.settings.prices
+    }
+
+    fn has_public_badges(&self) -> bool {
+        self.settings.public_badges
+    }
+}

@@ -4,6 +4,7 @@
 
 use ipnet::IpNet;
 use pushway_core::ports::Fault;
+use pushway_core::prices::Prices;
 use pushway_core::source::Zone;
 
 /// Name of the variable that holds the table's name.
@@ -32,6 +33,11 @@ pub const SCHEDULE_ROLES: &str = "PUSHWAY_SCHEDULE_ROLES";
 pub const HOOK_FUNCTION: &str = "PUSHWAY_HOOK_FUNCTION_ARN";
 /// Name of the variable that holds the ARN of the role by which ECS may ask it.
 pub const HOOK_ROLE: &str = "PUSHWAY_HOOK_ROLE_ARN";
+
+/// Name of the variable that holds the account's own prices, as `pushway_core::prices` reads them.
+pub const PRICES: &str = "PUSHWAY_PRICES";
+/// Name of the variable that says whether anyone may see badges: `yes` or `no`.
+pub const PUBLIC_BADGES: &str = "PUSHWAY_PUBLIC_BADGES";
 
 /// The settings of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +68,10 @@ pub struct Settings {
     pub hook_role: Option<String>,
     /// Networks that checks may reach though they are not public.
     pub allow_private: Vec<IpNet>,
+    /// What things cost: the published prices, unless the installation has its own.
+    pub prices: Prices,
+    /// Whether anyone may see badges.
+    pub public_badges: bool,
 }
 
 /// A variable that is missing or can't be read.
@@ -96,6 +106,8 @@ impl Settings {
             hook_function: None,
             hook_role: None,
             allow_private: Vec::new(),
+            prices: Prices::published(),
+            public_badges: false,
         }
     }
 
@@ -116,6 +128,8 @@ impl Settings {
             hook_function: get(HOOK_FUNCTION),
             hook_role: get(HOOK_ROLE),
             allow_private: networks(&get(VALIDATION_ALLOW).unwrap_or_default())?,
+            prices: prices(get(PRICES))?,
+            public_badges: get(PUBLIC_BADGES).is_some_and(|word| word == "yes"),
         })
     }
 
@@ -162,6 +176,11 @@ fn networks(text: &str) -> Result<Vec<IpNet>, BadSetting> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect()
 }
 
+fn prices(text: Option<String>) -> Result<Prices, BadSetting> {
+    let read = text.map_or_else(|| Ok(Prices::published()), |text| Prices::read(&text));
+    read.map_err(|bad| BadSetting { variable: PRICES, problem: format!("holds no prices: {bad}") })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +218,14 @@ mod tests {
         assert_eq!(settings.allow_private.len(), 2);
         let error = read(&[(TABLE, "t"), (VALIDATION_ALLOW, "10.0.0.0")]).unwrap_err();
         assert!(error.to_string().contains("\"10.0.0.0\""), "{error}");
+    }
+
+    #[test]
+    fn prices_are_the_published_ones_unless_the_installation_has_its_own() {
+        assert_eq!(read(&[(TABLE, "t")]).unwrap().prices, Prices::published());
+        let own = read(&[(TABLE, "t"), (PRICES, r#"{ "lambda.request": "0.0000003" }"#)]).unwrap();
+        assert_ne!(own.prices, Prices::published());
+        let error = read(&[(TABLE, "t"), (PRICES, r#"{ "lambda.request": 3 }"#)]).unwrap_err().to_string();
+        assert!(error.contains(PRICES) && error.contains("expected a string"), "{error}");
     }
 }

@@ -277,6 +277,9 @@ pub enum Fact {
         failure: Option<DeployFailure>,
         /// When the service itself says that the rollout ended.
         ended_at: Option<Timestamp>,
+        /// When the service last began to drain connections, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        draining_since: Option<Timestamp>,
     },
     /// The checks after the deploy were made.
     Validated {
@@ -349,6 +352,48 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// The environment that it is about, if it is about one.
+    pub fn environment(&self) -> Option<&EnvironmentName> {
+        match self {
+            Self::Received { .. }
+            | Self::Ignored { .. }
+            | Self::Rejected { .. }
+            | Self::Planned { .. }
+            | Self::Queued { .. }
+            | Self::Overtaken { .. }
+            | Self::JobStarted { .. }
+            | Self::JobEnded { .. }
+            | Self::Broke { .. }
+            | Self::Finished { .. } => None,
+            Self::ApprovalAsked { environment, .. }
+            | Self::Approved { environment, .. }
+            | Self::ApprovalRefused { environment, .. }
+            | Self::Blocked { environment, .. }
+            | Self::LockTaken { environment, .. }
+            | Self::Superseded { environment, .. }
+            | Self::DeployPrepared { environment, .. }
+            | Self::TaskPrepared { environment, .. }
+            | Self::TaskStarted { environment, .. }
+            | Self::TaskEnded { environment, .. }
+            | Self::DeployStarted { environment, .. }
+            | Self::CheckpointReached { environment, .. }
+            | Self::CheckpointChecked { environment, .. }
+            | Self::CheckpointPaused { environment, .. }
+            | Self::CheckpointAnswered { environment, .. }
+            | Self::CheckpointEnded { environment, .. }
+            | Self::DeployEnded { environment, .. }
+            | Self::Validated { environment, .. }
+            | Self::CheckStarted { environment, .. }
+            | Self::CheckEnded { environment, .. }
+            | Self::WatchStarted { environment, .. }
+            | Self::WatchEnded { environment, .. }
+            | Self::RollbackStarted { environment, .. }
+            | Self::RollbackEnded { environment, .. } => Some(environment),
+        }
+    }
+}
+
 impl std::str::FromStr for JobStage {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -395,9 +440,26 @@ pub struct JobEnd {
     pub started_at: Option<Timestamp>,
     /// When `CodeBuild` says it ended.
     pub ended_at: Option<Timestamp>,
+    /// Its phases that took time, as `CodeBuild` tells them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<BuildPhase>,
+    /// The machine it ran on, as the price list names it, such as `arm1.small`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// Where its log lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogPointer>,
+}
+
+/// A phase of a build that took time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BuildPhase {
+    /// Its name (`CodeBuild` API Reference, `BuildPhase`), such as `PROVISIONING`.
+    pub name: String,
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ended.
+    pub to: Timestamp,
 }
 
 /// Counts of test cases, and the first failing ones by name.

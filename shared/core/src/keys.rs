@@ -117,6 +117,16 @@ pub fn pipeline_claim(pipeline: &PipelineName) -> Key {
     meta(&["PIPELINE", pipeline.as_str()])
 }
 
+/// The figures of a pipeline's run; within the pipeline they sort by time.
+pub fn figures(pipeline: &PipelineName, run: RunId) -> Key {
+    Key { pk: figures_of(pipeline), sk: run.to_string() }
+}
+
+/// The partition of the figures of a pipeline's runs.
+pub fn figures_of(pipeline: &PipelineName) -> String {
+    join(&["STATS", pipeline.as_str()])
+}
+
 /// A hook.
 pub fn hook(provider: Provider, id: &str) -> Key {
     meta(&["HOOK", provider.as_str(), id])

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{JobId, LogPointer, Scheduled};
+use crate::fact::{BuildPhase, JobId, LogPointer, Scheduled, TestSummary};
 use crate::ids::{CommitSha, Digest, RunId};
 use crate::plan::{JobPlan, MetricSource, Place};
 use crate::source::{CloneLogin, Zone};
@@ -75,6 +75,10 @@ pub struct BuildView {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Its phases that are over and took time.
+    pub phases: Vec<BuildPhase>,
+    /// The machine it runs on, as the price list names it.
+    pub machine: Option<String>,
     /// The variables it exported.
     pub exported: BTreeMap<String, String>,
     /// ARNs of its reports.

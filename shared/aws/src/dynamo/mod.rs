@@ -8,6 +8,7 @@
 mod access;
 mod deliveries;
 mod environments;
+mod figures;
 mod history;
 mod hooks;
 mod overdue;

@@ -295,6 +295,12 @@ impl RunId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
+    /// When it was received: the first 48 bits are milliseconds since 1970 (RFC 9562, UUID version 7).
+    pub fn received_at(self) -> jiff::Timestamp {
+        let millis = self.0.as_bytes()[..6].iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+        jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
+    }
+
     /// The name of this run's execution: a hash, because a name may be used only once in 90 days and must
     /// not hold text from outside (Step Functions, "StartExecution", name constraints).
     pub fn execution_name(self) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionFile, EcsTarget, ImageSource, Place};
+use super::{DefinitionFile, EcsTarget, ImageSource, Place, Strategy};
 use crate::definition_file;
 use crate::ids::JobName;
 use crate::scheduled::{Starter, StarterRef};
@@ -52,6 +52,14 @@ impl ScheduledTarget {
 }
 
 impl Target {
+    /// How the target moves to what it gets.
+    pub fn strategy(&self) -> Strategy {
+        match self {
+            Self::Ecs(target) => target.strategy,
+            Self::EcsScheduledTask(_) => Strategy::AsConfigured,
+        }
+    }
+
     /// The image of each container that changes.
     pub fn images(&self) -> &BTreeMap<String, ImageSource> {
         match self {

@@ -36,6 +36,7 @@ mod access;
 mod artifacts;
 mod checks;
 mod definitions;
+mod figures;
 mod forges;
 mod repositories;
 mod schedules;
@@ -45,6 +46,7 @@ pub use access::{AuditTrail, Orders, Tokens};
 pub use artifacts::{ArtifactView, ReadArtifacts, ReadImages, TagView};
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use definitions::ReadDefinitions;
+pub use figures::{FiguresPage, FiguresQuery, InsightSettings, RunFigures};
 pub use forges::{
     CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, ReadCommits, RepositoryFiles,
     Webhooks,

@@ -3,6 +3,7 @@
 //! A check's build begins after the checks before it, whose results it keeps, so that the state which is
 //! tried again goes on where it was.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,15 @@ pub struct CheckJobEnd {
     /// Where its log lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogPointer>,
+    /// When `CodeBuild` says it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When `CodeBuild` says it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The machine it ran on, as the price list names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
 }
 
 pub(super) fn fold_started(

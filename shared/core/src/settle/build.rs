@@ -175,6 +175,8 @@ fn times_and_log(view: &BuildView) -> JobEnd {
     JobEnd {
         started_at: view.started_at,
         ended_at: view.ended_at,
+        phases: view.phases.clone(),
+        machine: view.machine.clone(),
         log: view.log.clone(),
         ..JobEnd::default()
     }

@@ -71,7 +71,14 @@ where
         environment: environment.clone(),
         check: *check,
         attempt: *attempt,
-        end: CheckJobEnd { will_retry: end.will_retry, result: result(plan, &end), log: end.log },
+        end: CheckJobEnd {
+            will_retry: end.will_retry,
+            result: result(plan, &end),
+            log: end.log,
+            started_at: end.started_at,
+            ended_at: end.ended_at,
+            machine: end.machine,
+        },
     };
     record_first(ports, run.id, fact, |run| is_known(run, environment, *check, *attempt)).await?;
     go_on(ports, wait).await

@@ -1,5 +1,7 @@
 //! Settling a service: what a deploy or a rollback came to, by the service's own account.
 
+use jiff::Timestamp;
+
 use super::failure::explain;
 use super::stop::ended_by_stop;
 use super::{Settled, answer, load, record, state_of, try_record};
@@ -77,22 +79,27 @@ where
     if let Some(settled) = ended_by_stop(ports, run, wait).await? {
         return Ok(settled);
     }
-    let (failure, ended_at) = match seen(ports, rollout).await? {
+    let (failure, ended_at, draining_since) = match seen(ports, rollout).await? {
         // One that was created a moment ago may not be shown yet.
         None if ports.now() < wait.opened_at + SETTLING => return Ok(Settled::Waiting),
-        None => (Some(refusal(environment, &messages::no_service(&rollout.cluster, &rollout.service))), None),
+        None => {
+            let why = messages::no_service(&rollout.cluster, &rollout.service);
+            (Some(refusal(environment, &why)), None, None)
+        }
         Some(service) => match judged(ports, wait, rollout, deployment, &service).await? {
             (Progress::Moving, _) => return Ok(Settled::Waiting),
-            (Progress::Serving { ended_at }, _) if state.was_let_go_on() => (None, ended_at),
+            (Progress::Serving { ended_at }, _) if state.was_let_go_on() => {
+                (None, ended_at, draining_since(&service, wait.opened_at))
+            }
             (progress, tasks) => {
                 let seen = (&service, tasks);
                 let (kind, reason) = why_lost(state, progress);
                 let why = (kind, reason.as_str());
-                (Some(explain(ports, rollout, environment, why, seen, wait.opened_at).await?), None)
+                (Some(explain(ports, rollout, environment, why, seen, wait.opened_at).await?), None, None)
             }
         },
     };
-    let fact = Fact::DeployEnded { environment: environment.clone(), failure, ended_at };
+    let fact = Fact::DeployEnded { environment: environment.clone(), failure, ended_at, draining_since };
     let run =
         record_first(ports, run.id, fact, |run| Ok(state_of(run, environment)?.deploy.is_some())).await?;
     let verdict = state_of(&run, environment)?.deploy.as_ref();
@@ -228,6 +235,7 @@ where
         environment: environment.clone(),
         failure: Some(failure.clone()),
         ended_at: None,
+        draining_since: None,
     };
     record(ports, run.id, fact).await?;
     Ok(failure)
@@ -254,4 +262,12 @@ async fn seen(ports: &impl ReadServices, rollout: &Rollout) -> Answer<Option<Ser
 
 fn window(clock: &impl Clock, wait: &Wait) -> Window {
     Window { since: wait.opened_at, now: clock.now(), deadline: wait.deadline }
+}
+
+/// When the service last began to drain connections of old tasks since then (Amazon ECS Developer Guide, "Amazon ECS
+/// service event messages").
+fn draining_since(service: &ServiceView, since: Timestamp) -> Option<Timestamp> {
+    let draining =
+        service.messages.iter().filter(|message| message.text.contains("begun draining connections"));
+    draining.filter_map(|message| message.at).filter(|at| *at >= since).max()
 }

@@ -9,14 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{Event, World};
-use crate::fact::{JobStage, LogPointer, TestSummary};
+use crate::fact::{BuildPhase, JobStage, LogPointer, TestSummary};
 use crate::ids::CommitSha;
+use crate::plan::Arch;
 use crate::ports::{Answer, Fault, ReadBuilds, StartBuilds, StopBuilds};
 use crate::test_case::{CaseStatus, TestCase, TestResults};
 use crate::views::{BuildRequest, BuildStatus, BuildView};
 
 /// How long `CodeBuild` knows a request again (API Reference, `StartBuild`, `idempotencyToken`).
 const TOKEN_LIFE: SignedDuration = SignedDuration::from_mins(5);
+/// How long a scripted build waits for its machine.
+const PROVISIONING: SignedDuration = SignedDuration::from_secs(8);
 /// How long a scripted build takes.
 const DURATION: SignedDuration = SignedDuration::from_secs(40);
 
@@ -132,6 +135,8 @@ impl Build {
             failed_phase: None,
             started_at: Some(self.started_at),
             ended_at: self.ends_at.filter(|_| is_over),
+            phases: self.phases(now),
+            machine: Some(self.machine()),
             exported: BTreeMap::new(),
             reports: Vec::new(),
             log: Some(LogPointer { group: "/pushway/builds".into(), stream: self.id.clone() }),
@@ -143,6 +148,18 @@ impl Build {
             self.end(&mut view);
         }
         Some(view)
+    }
+
+    /// A build waits for its machine first, and then works until it ends.
+    fn phases(&self, now: Timestamp) -> Vec<BuildPhase> {
+        let Some(to) = self.ends_at.filter(|ends_at| *ends_at <= now) else { return Vec::new() };
+        let ready = (self.started_at + PROVISIONING).min(to);
+        let phase = |name: &str, from, to| BuildPhase { name: name.to_owned(), from, to };
+        vec![phase("PROVISIONING", self.started_at, ready), phase("BUILD", ready, to)]
+    }
+
+    fn machine(&self) -> String {
+        crate::prices::machine(self.request.plan.compute, self.request.plan.arch.unwrap_or(Arch::Arm64))
     }
 
     fn end(&self, view: &mut BuildView) {

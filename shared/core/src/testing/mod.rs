@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::delivery::Carried;
 use crate::environment::{EnvironmentRecord, ServiceClaim};
 use crate::fact::{Entry, LogPointer};
+use crate::figures::Figures;
 use crate::forge::PullRequestView;
 use crate::ids::{CommitSha, Digest, EnvironmentName, PipelineName, RefName, RepositoryPath, RunId};
 use crate::plan::Plan;
@@ -34,6 +35,7 @@ mod ecs_records;
 mod ecs_tasks;
 mod ecs_time;
 mod faults;
+mod figures;
 mod forge;
 mod records;
 mod schedules;
@@ -64,6 +66,8 @@ struct State {
     randomness: u64,
     faults: faults::Faults,
     runs: BTreeMap<RunId, (Run, Vec<Entry>)>,
+    figures: BTreeMap<RunId, Figures>,
+    has_public_badges: bool,
     plans: BTreeMap<RunId, Plan>,
     deliveries: BTreeMap<String, RecordedDelivery>,
     pushes: BTreeMap<String, RunId>,
@@ -120,6 +124,8 @@ impl World {
             randomness: 0,
             faults: faults::Faults::default(),
             runs: BTreeMap::new(),
+            figures: BTreeMap::new(),
+            has_public_badges: false,
             plans: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             pushes: BTreeMap::new(),

@@ -1,0 +1,169 @@
+//! Stories of where a run's time and money went (the ledger), held against what really happened in them.
+
+use jiff::SignedDuration;
+use pushway_core::fact::JobStage;
+use pushway_core::ids::RunId;
+use pushway_core::ledger::{Kind, Ledger, RunLedger};
+use pushway_core::messages::money::seconds;
+use pushway_core::ports::Plans as _;
+use pushway_core::prices::Prices;
+use pushway_core::run::Status;
+use pushway_core::testing::{Behaviour, BuildScript};
+use pushway_tests::sim::block_on;
+use pushway_tests::sim::people::post;
+use pushway_tests::sim::story::{PIPELINE, Story};
+use serde_json::json;
+
+fn ledger(story: &Story, id: RunId) -> RunLedger {
+    let world = story.world();
+    let plan = block_on(world.plan(id)).expect("the world answers");
+    RunLedger::of(&story.run(id), &world.stored_journal(id), plan.as_ref(), &Prices::published())
+}
+
+/// The segments, a line each.
+fn lines(ledger: &Ledger) -> String {
+    let line = |part: &pushway_core::ledger::Segment| {
+        format!("{:<12} {:<14} {}", part.kind.as_str(), part.name, seconds(part.milliseconds))
+    };
+    ledger.segments.iter().map(|part| line(part).trim().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// States that the interpreter has entered, each of which AWS would charge for. Those that were tried again are told
+/// once; what they failed with is no state.
+fn entered(story: &Story) -> usize {
+    story.sim.trace().iter().filter(|state| !state.contains('!')).count()
+}
+
+#[test]
+fn a_run_that_queues_is_approved_fails_and_is_rolled_back_has_all_of_it_in_its_ledger() {
+    let mut story = Story::new();
+    let pipeline = format!("{PIPELINE}    approval: {{ required: 2 }}\nconcurrency: queued\n");
+    let first = story.commit_with(&[("pushway.yml", &pipeline)]);
+    story.push("main", &first);
+    story.sim.run_for(SignedDuration::from_secs(20));
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    story.image_does(&commit, Behaviour::Sick(500));
+    let id = story.push("main", &commit);
+    story.sim.run_until(|world| {
+        world.stored_run(id).is_some_and(|run| run.environments.iter().any(|state| state.approval.is_some()))
+    });
+    let digest = story.run(id).environments[0].approval.clone().unwrap().request.digest;
+    for (name, hours) in [("ada", 1), ("bob", 2)] {
+        story.sim.run_for(SignedDuration::from_hours(hours));
+        let path = format!("/v1/runs/{id}/environments/staging/approve");
+        assert_eq!(post(&story.world(), name, &path, &json!({ "digest": digest })).0, 200);
+    }
+    story.sim.run();
+    assert_eq!(story.run(id).status, Status::RolledBack);
+    let RunLedger { time, .. } = ledger(&story, id);
+    insta::assert_snapshot!(lines(&time), @r"
+    queue                       1 min 0 s
+    provisioning build/image    8.0 s
+    work         build/image    32.0 s
+    provisioning test/unit      8.0 s
+    work         test/unit      32.0 s
+    approval     staging        3 h 0 min
+    health       staging        15.0 s
+    checks       staging        9.0 s
+    rollback     staging        15.0 s
+    ");
+    insta::assert_snapshot!(time.summary(), @"3 h 3 min in all: waiting for people 3 h 0 min, jobs and tasks 1 min 4 s, waiting for other runs 1 min 0 s, waiting for a build machine 16.0 s, rollout 15.0 s, rollback 15.0 s, checks 9.0 s");
+    assert!(time.is_over && time.total(Kind::Rollback) > 0);
+}
+
+#[test]
+fn of_jobs_side_by_side_the_one_that_was_waited_for_counts() {
+    let mut story = Story::new();
+    let pipeline = PIPELINE.replace(
+        "environments:",
+        "  lint: { buildspec: ci/unit.yml, timeout: 10m }\n  after: { buildspec: ci/unit.yml, needs: [lint], timeout: 10m }\nenvironments:",
+    );
+    let faults = BuildScript::Faults;
+    story.world().script_build(JobStage::Test, "lint", Some(1), faults);
+    let pipeline =
+        pipeline.replace("lint: { buildspec: ci/unit.yml,", "lint: { buildspec: ci/unit.yml, retries: 1,");
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    let run = story.play_commit(&commit);
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
+    let RunLedger { time, usage, money } = ledger(&story, run.id);
+    let jobs = time.jobs.iter().map(|job| format!("{}#{} {}", job.job, job.attempt, job.is_critical));
+    insta::assert_snapshot!(jobs.collect::<Vec<_>>().join("\n"), @r"
+    build/image#1 true
+    test/unit#1 false
+    test/lint#1 true
+    test/lint#2 true
+    test/after#1 true
+    ");
+    insta::assert_snapshot!(lines(&time), @r"
+    provisioning build/image    8.0 s
+    work         build/image    32.0 s
+    provisioning test/lint      8.0 s
+    work         test/lint      32.0 s
+    own                         1.0 s
+    provisioning test/lint      8.0 s
+    work         test/lint      32.0 s
+    own                         1.0 s
+    provisioning test/after     8.0 s
+    work         test/after     32.0 s
+    health       staging        15.0 s
+    checks       staging        7.0 s
+    ");
+    // Five builds of 40 seconds, each of which is a whole minute.
+    assert_eq!(usage.build_minutes, [("arm1.small".to_owned(), 5)].into());
+    assert_eq!(money.items[0].nano_dollars, 5 * 3_400_000);
+    // One was tried again after a fault of CodeBuild, and one once the job before it was done.
+    assert_eq!(usage.transitions as usize, entered(&story) + 2, "{:#?}", story.sim.trace());
+}
+
+#[test]
+fn the_states_that_aws_charges_for_are_those_that_a_run_enters() {
+    let healthy = |_: &mut Story| {};
+    let red = |story: &mut Story| {
+        story.world().script_build(
+            JobStage::Test,
+            "unit",
+            None,
+            BuildScript::FailsIn("BUILD".into(), "no".into()),
+        );
+    };
+    let sick = |story: &mut Story| story.world().set_behaviour(&next_image(), Behaviour::Sick(500));
+    let crashing = |story: &mut Story| story.world().set_behaviour(&next_image(), Behaviour::Crashes(3));
+    let stories: [&dyn Fn(&mut Story); 4] = [&healthy, &red, &sick, &crashing];
+    let statuses = [Status::Succeeded, Status::Failed, Status::RolledBack, Status::RolledBack];
+    for (set, status) in stories.into_iter().zip(statuses) {
+        let mut story = Story::new();
+        set(&mut story);
+        let run = story.play();
+        assert_eq!(run.status, status);
+        let usage = ledger(&story, run.id).usage;
+        assert_eq!(usage.transitions as usize, entered(&story), "{status}: {:#?}", story.sim.trace());
+        assert!(usage.invocations > usage.transitions / 2 && usage.writes > 0 && usage.requests == 1);
+    }
+}
+
+/// The image that the first commit of a story makes.
+fn next_image() -> pushway_core::ids::ImageDigestRef {
+    let commit = Story::new().commit();
+    pushway_tests::sim::story::image_of(&commit)
+}
+
+#[test]
+fn pauses_of_a_strategy_and_its_checks_are_told_from_its_rollout() {
+    let mut story = Story::new();
+    let test = r#"[{ http: { url: "http://web.example.com/", attempts: 2, need: 1, interval: 1s } }]"#;
+    let strategy = format!("strategy: {{ canary: {{ hold: 2m, bake: 3m, during: {test} }} }}");
+    let text = PIPELINE.replace("timeout: 10m }\n    validate", &format!("{strategy} }}\n    validate"));
+    let commit = story.commit_with(&[("pushway.yml", &text)]);
+    let run = story.play_commit(&commit);
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
+    let RunLedger { time, .. } = ledger(&story, run.id);
+    insta::assert_snapshot!(lines(&time), @r"
+    provisioning build/image    8.0 s
+    work         build/image    32.0 s
+    provisioning test/unit      8.0 s
+    work         test/unit      32.0 s
+    health       staging        15.0 s
+    bake         staging        5 min 0 s
+    checks       staging        7.0 s
+    ");
+}
