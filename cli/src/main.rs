@@ -16,6 +16,7 @@ mod facts;
 mod generated;
 mod hook;
 mod init;
+mod insights;
 mod installation;
 mod live;
 mod local;
@@ -93,6 +94,8 @@ enum Verb {
     Rollback(environment::Rollback),
     /// Say which rule started, ignored, queued or superseded what.
     Explain(explain::Args),
+    /// Say how pipelines deliver, and what their runs took and cost.
+    Insights(insights::Args),
     /// Look after environments.
     Env {
         #[command(subcommand)]
@@ -160,6 +163,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Continue(args) => pause::go_on(&cli.at, cli.json, &args).await,
         Verb::GoBack(args) => pause::go_back(&cli.at, cli.json, &args).await,
         Verb::Rollback(args) => environment::roll_back(&cli.at, cli.json, &args).await,
+        Verb::Insights(args) => insights::main(&cli.at, cli.json, &args).await,
         Verb::Env { verb } => environment::main(&cli.at, cli.json, &verb).await,
         Verb::Login(args) => profile::login(cli.at.profile.as_deref(), cli.at.url.as_ref(), &args),
         Verb::Whoami(_) => token::who_am_i(&cli.at, cli.json).await,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pushway_core::fact::{Entry, JobStage};
 use pushway_core::ids::{JobName, RunId};
+use pushway_core::ledger::RunLedger;
 use pushway_core::messages::{self, deploys, stopped_by};
+use pushway_core::prices::dollars;
 use pushway_core::run::{EnvironmentState, JobState, Run, Status};
 use pushway_core::views::LogLine;
 use serde::Deserialize;
@@ -86,8 +88,18 @@ async fn show(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitC
         let run: Run = serde_json::from_value(answer)
             .context("read the run; is this `pushway` older than the installation?")?;
         describe(&run)?;
+        if let Some(went) = where_it_went(client, id).await {
+            output::line(&went)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where its time and money went, in two lines. An installation that is older can't say; all else is worth showing.
+async fn where_it_went(client: &Client, id: RunId) -> Option<String> {
+    let ledger: RunLedger = client.get(&["v1", "runs", &id.to_string(), "ledger"], &[]).await.ok()?;
+    let money = dollars(ledger.money.nano_dollars);
+    Some(format!("time     {}\nmoney    {money}, {}", ledger.time.summary(), ledger.money.basis))
 }
 
 pub(crate) async fn watch(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitCode> {

@@ -160,6 +160,8 @@ fn environment_variables_are_those_the_code_reads() {
             // Who deploys tells ECS whom to ask; a way back asks nobody.
             ("PUSHWAY_HOOK_FUNCTION_ARN", &["CreateServices"]),
             ("PUSHWAY_HOOK_ROLE_ARN", &["CreateServices"]),
+            ("PUSHWAY_PRICES", &["InsightSettings"]),
+            ("PUSHWAY_PUBLIC_BADGES", &["InsightSettings"]),
         ] {
             assert_eq!(variables.contains(variable), uses(ports), "{variable} of {name}");
         }

@@ -1,4 +1,5 @@
-//! The figures of runs: noted once by whoever tells of them, whatever dies on the way, and without touching a run.
+//! The figures of runs: noted once by whoever tells of them, whatever dies on the way, and without touching a run; and
+//! what the API answers from them.
 
 use jiff::SignedDuration;
 use pushway_core::figures::{Figures, Outcome};
@@ -6,6 +7,7 @@ use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::run::{Run, Status};
 use pushway_core::testing::{Behaviour, BuildScript, Injected};
 use pushway_tests::sim::invoke;
+use pushway_tests::sim::people::{Answer, get, send, signed, unsigned};
 use pushway_tests::sim::story::{PIPELINE, Story};
 use serde_json::{Value, json};
 
@@ -97,4 +99,89 @@ fn a_deployment_brings_the_pushes_that_went_no_further_before_it() {
     // What failed before it was let near an environment has touched none.
     let red = story.world().stored_figures().into_iter().find(|figures| figures.status == Status::Failed);
     assert_eq!(red.unwrap().environments, []);
+}
+
+#[test]
+fn the_api_tells_a_runs_time_and_money_and_how_its_pipeline_delivers() {
+    let mut story = Story::new();
+    let first = story.commit();
+    let run = play(&mut story, &first);
+    let sick = story.commit();
+    story.image_does(&sick, Behaviour::Sick(500));
+    play(&mut story, &sick);
+    let world = story.world();
+    let (status, ledger) = get(&world, &format!("/v1/runs/{}/ledger", run.id));
+    assert_eq!((status, &ledger["is_over"]), (200, &json!(true)));
+    let sum: u64 = ledger["segments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["milliseconds"].as_u64().unwrap())
+        .sum();
+    assert_eq!(ledger["milliseconds"], sum);
+    // Two builds of less than a minute on the machine that the laptop and the default name.
+    assert_eq!(ledger["usage"]["build_minutes"], json!({ "arm1.small": 2 }));
+    assert!(ledger["money"]["nano_dollars"].as_u64().unwrap() > 2 * 3_400_000);
+    let (status, answer) = get(&world, "/v1/insights?pipeline=web&days=7");
+    assert_eq!((status, &answer["pipelines"][0]["runs"]), (200, &json!(2)));
+    let staging = &answer["pipelines"][0]["environments"][0];
+    assert_eq!(
+        json!([
+            staging["deployments"],
+            staging["attempts"],
+            staging["failed"],
+            staging["change_failure_percent"]
+        ]),
+        json!([1, 2, 1, 50.0])
+    );
+    // Without a name it tells of those that ran; of one that never did, nothing.
+    assert_eq!(get(&world, "/v1/insights").1["pipelines"][0]["pipeline"], "web");
+    assert_eq!(get(&world, "/v1/insights?pipeline=other").1["pipelines"][0]["environments"], json!([]));
+    assert_eq!(get(&world, "/v1/insights?environment=none").1["pipelines"][0]["environments"], json!([]));
+    for wrong in ["days=0", "days=367", "pipeline=A%23B", "span=7"] {
+        assert_eq!(get(&world, &format!("/v1/insights?{wrong}")).0, 400, "{wrong}");
+    }
+}
+
+/// What anyone is shown at a badge's address.
+fn anyone(story: &Story, path: &str) -> Answer {
+    send(&story.world(), &unsigned("GET", path, &[], "")).expect("it answers")
+}
+
+#[test]
+fn a_badge_shows_the_last_finished_run_of_a_branch_to_whom_the_installation_lets() {
+    let mut story = Story::new();
+    assert_eq!(anyone(&story, "/badge/web.svg").status, 401, "a name and a status are nobody's business");
+    let signed =
+        |story: &Story, path: &str| send(&story.world(), &signed("GET", "ada", path, &[], "")).unwrap();
+    assert!(signed(&story, "/badge/web.svg").body.contains("web: unknown"));
+    story.world().set_public_badges(true);
+    let commit = story.commit();
+    play(&mut story, &commit);
+    let badge = anyone(&story, "/badge/web.svg");
+    assert_eq!((badge.status, badge.header("content-type")), (200, "image/svg+xml"));
+    assert!(badge.body.contains("web: succeeded"), "{}", badge.body);
+    assert_eq!(badge.header("cache-control"), "max-age=60");
+    assert!(badge.header("content-security-policy").contains("default-src 'none'"));
+    let known = send(
+        &story.world(),
+        &unsigned("GET", "/badge/web.svg", &[("if-none-match", badge.header("etag"))], ""),
+    );
+    assert_eq!(known.expect("it answers").status, 304);
+    // A run of another branch says nothing of this one, and one that goes on says nothing yet.
+    let sick = story.commit();
+    story.image_does(&sick, Behaviour::Sick(500));
+    story.push("release/1", &sick);
+    story.sim.run();
+    let next = story.commit();
+    story.push("main", &next);
+    assert!(anyone(&story, "/badge/web.svg").body.contains("web: succeeded"));
+    assert!(anyone(&story, "/badge/web.svg?branch=release/1").body.contains("web: rolled back"));
+    assert!(anyone(&story, "/badge/web.svg?branch=none").body.contains("web: unknown"));
+    // What is no name is a text like any other, and what is not there looks like what nothing is known of.
+    let hostile = anyone(&story, "/badge/%3Cscript%3Ealert(1)%3C%2Fscript%3E.svg");
+    assert!(!hostile.body.contains("<script") && !hostile.body.contains("alert(1)</"), "{}", hostile.body);
+    assert_eq!(anyone(&story, "/badge/nothing.svg").status, 200);
+    assert_eq!(anyone(&story, "/badge/web.png").status, 404);
+    assert_eq!(anyone(&story, "/v1/runs").status, 401, "badges alone are open");
 }

@@ -6,7 +6,7 @@
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
-use pushway_core::access::Refused;
+use pushway_core::access::{Principal, Refused};
 use pushway_core::api::ProblemDocument;
 use pushway_core::ports::{Clock, Tokens};
 use pushway_dashboard::links;
@@ -28,8 +28,8 @@ const API: &str = "/v1";
 pub(crate) enum Asked {
     /// This is to be answered.
     Answered(Reply),
-    /// The API's operation is to be carried out by the holder of this token.
-    Order(Box<ApiGatewayV2httpRequest>, String),
+    /// The API is to be asked this, by the holder of the session's token.
+    Order(Box<ApiGatewayV2httpRequest>, Principal),
     /// It is refused, for this reason.
     Refused(Problem),
 }
@@ -47,7 +47,7 @@ pub(crate) async fn asked<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2ht
             let operation = format!("{API}{path}");
             let (known, _) = operations::at(&operation)?;
             known.iter().find(|operation| operation.method == Method::POST)?;
-            Some(order(request, operation).unwrap_or_else(Asked::Refused))
+            Some(order(ports, request, operation).await.unwrap_or_else(Asked::Refused))
         }
     }
 }
@@ -89,13 +89,18 @@ async fn sign_in<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2httpRequest
 }
 
 fn sign_out(request: &ApiGatewayV2httpRequest) -> Result<Asked, Problem> {
-    let (_, _) = proven(request)?;
+    proven(request)?;
     Ok(Asked::Answered(go_to("/login").and(header::SET_COOKIE, session::end())))
 }
 
 /// The request of the API that a form stands for.
-fn order(request: &ApiGatewayV2httpRequest, operation: String) -> Result<Asked, Problem> {
+async fn order<P: Tokens + Clock>(
+    ports: &P,
+    request: &ApiGatewayV2httpRequest,
+    operation: String,
+) -> Result<Asked, Problem> {
     let (token, mut fields) = proven(request)?;
+    let holder = holder(ports, &token).await?;
     let version = take(&mut fields, VERSION);
     let body: Map<String, Value> = fields
         .into_iter()
@@ -118,7 +123,7 @@ fn order(request: &ApiGatewayV2httpRequest, operation: String) -> Result<Asked, 
     order.is_base64_encoded = false;
     order.raw_path = Some(operation);
     order.raw_query_string = None;
-    Ok(Asked::Order(Box::new(order), token))
+    Ok(Asked::Order(Box::new(order), holder))
 }
 
 type Fields = Vec<(String, String)>;

@@ -11,6 +11,7 @@ mod dispatch;
 mod environments;
 mod explain;
 mod forms;
+mod insights;
 mod openapi;
 mod operations;
 mod order;
@@ -31,12 +32,14 @@ use pushway_core::access::{Principal, Scopes};
 use pushway_core::contract::Failure;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
-    Hooks, ListHooks, Orders, Overdue, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs,
-    ReadTestCases, Reconciliations, Runs, StartExecutions, StopBuilds, Tokens, Waits,
+    Hooks, InsightSettings, ListHooks, Orders, Overdue, Plans, PullRequests, Random, ReadBuilds,
+    ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations, RunFigures, Runs, StartExecutions, StopBuilds,
+    Tokens, Waits,
 };
 
 use call::Call;
 use forms::Asked;
+use operations::Verb;
 use reply::{Problem, Reply};
 
 /// Answers one request.
@@ -69,71 +72,34 @@ where
         + Tokens
         + AuditTrail
         + Orders
+        + RunFigures
+        + InsightSettings
         + Clock
         + Random,
 {
     let page = match pages::answer(ports, &request).await {
         Some(page) => Some(page),
         None => match forms::asked(ports, &request).await {
-            None => None,
             Some(Asked::Answered(reply)) => Some(reply),
             Some(Asked::Refused(problem)) => Some(pages::refused(ports, &request, problem)),
-            Some(Asked::Order(order, token)) => {
-                let reply = match principal::holder(ports, &token).await {
-                    Ok(holder) => ask(ports, &order, Some(holder)).await.unwrap_or_else(Reply::from),
-                    Err(problem) => problem.into(),
-                };
-                Some(pages::afterwards(ports, &request, &reply))
+            Some(Asked::Order(order, holder)) => {
+                let reply = dispatch::dispatch(ports, taken(ports, &order, Some(holder)).await).await;
+                Some(pages::afterwards(ports, &request, &reply.unwrap_or_else(Reply::from)))
             }
+            None => None,
         },
     };
-    if let Some(page) = page {
-        return Ok(pages::compressed(&request, page.into_response(&request)));
-    }
-    let reply = ask(ports, &request, None).await;
-    Ok(reply.unwrap_or_else(Reply::from).into_response(&request))
-}
-
-/// Asks the API, in the name of whoever sends the request, or of someone who is known already.
-async fn ask<P>(
-    ports: &P,
-    request: &ApiGatewayV2httpRequest,
-    known: Option<Principal>,
-) -> Result<Reply, Problem>
-where
-    P: Runs
-        + Plans
-        + History
-        + Environments
-        + Waits
-        + Overdue
-        + Callbacks
-        + ReadBuilds
-        + ReadLogs
-        + Hooks
-        + ListHooks
-        + Reconciliations
-        + BranchRecords
-        + ReadDeliveries
-        + Deliveries
-        + Differences
-        + Heads
-        + PullRequests
-        + StartExecutions
-        + Tokens
-        + AuditTrail
-        + Orders
-        + Clock
-        + Random,
-{
-    let call = taken(ports, request, known).await?;
-    // Boxed: it holds the states of every verb, and one of them runs.
-    let act = Box::pin(dispatch::dispatch(ports, &call));
-    if call.operation.changes { order::carry_out(ports, &call, act).await } else { act.await }
+    Ok(match page {
+        Some(page) => pages::compressed(&request, page.into_response(&request)),
+        None => {
+            let reply = dispatch::dispatch(ports, taken(ports, &request, None).await).await;
+            reply.unwrap_or_else(Reply::from).into_response(&request)
+        }
+    })
 }
 
 /// A request that makes sense, by someone who may ask it.
-async fn taken<'r, P: Tokens + Clock>(
+async fn taken<'r, P: Tokens + InsightSettings + Clock>(
     ports: &P,
     request: &'r ApiGatewayV2httpRequest,
     known: Option<Principal>,
@@ -146,7 +112,8 @@ async fn taken<'r, P: Tokens + Clock>(
     let operation = operations.iter().find(|operation| operation.method == *method).ok_or_else(|| {
         Problem::MethodNotAllowed(operations.iter().map(|operation| operation.method.clone()).collect())
     })?;
-    let principal = match operation.scope {
+    let is_open = operation.verb == Verb::Badge && ports.has_public_badges();
+    let principal = match operation.scope.filter(|_| !is_open) {
         None => Principal { name: "anyone".into(), scopes: Scopes::default() },
         Some(scope) => {
             let principal = match known {

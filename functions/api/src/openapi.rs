@@ -148,6 +148,7 @@ fn path_parameter(name: &str, generator: &mut SchemaGenerator) -> Value {
         "commit" => generator.subschema_for::<CommitSha>(),
         "token" => generator.subschema_for::<TokenName>(),
         "number" => generator.subschema_for::<u64>(),
+        "badge" => schemars::json_schema!({ "type": "string", "pattern": r"^[a-z0-9-]{1,63}\.svg$" }),
         other => unreachable!("say here what the parameter {other} is"),
     };
     json!({ "name": name, "in": "path", "required": true, "schema": schema })

@@ -8,7 +8,7 @@ use pushway_core::{api, environment, plan, steering, test_answers, test_history}
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::reply::{JSON, JSON_SCHEMA};
-use crate::{explain, runs, test_cases, tokens};
+use crate::{explain, insights, runs, test_cases, tokens};
 
 /// What an operation does; `dispatch` has an arm for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub(crate) enum Verb {
     ExplainDelivery,
     ExplainRef,
     TryFile,
+    Ledger,
+    Insights,
+    Badge,
     Tokens,
     MakeToken,
     RevokeToken,
@@ -89,7 +92,7 @@ fn document(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({ "type": "object" })
 }
 
-fn get(verb: Verb, id: &'static str, path: &'static str, summary: &'static str) -> Operation {
+pub(crate) fn get(verb: Verb, id: &'static str, path: &'static str, summary: &'static str) -> Operation {
     Operation {
         verb,
         id,
@@ -116,7 +119,7 @@ impl Operation {
         Self { scope, ..self }
     }
 
-    fn asks<T: JsonSchema>(self) -> Self {
+    pub(crate) fn asks<T: JsonSchema>(self) -> Self {
         Self { query: Some(of::<T>), ..self }
     }
 
@@ -124,7 +127,7 @@ impl Operation {
         Self { body: Some(of::<T>), ..self }
     }
 
-    fn gives<T: JsonSchema>(self) -> Self {
+    pub(crate) fn gives<T: JsonSchema>(self) -> Self {
         Self { answer: of::<T>, ..self }
     }
 
@@ -139,10 +142,18 @@ impl Operation {
 
 /// All of them, in the order in which the document lists them.
 pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
-    [about(), of_runs(), of_people(), of_environments(), of_repositories(), of_access()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        about(),
+        of_runs(),
+        of_people(),
+        of_environments(),
+        of_repositories(),
+        insights::operations(),
+        of_access(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 });
 
 fn about() -> Vec<Operation> {

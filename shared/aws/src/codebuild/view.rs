@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_codebuild::types::{Build, BuildPhase, ComputeType, EnvironmentType, ProjectEnvironment, Report, StatusType, TestCaseFilter};
+use aws_sdk_codebuild::types::{
+    Build, BuildPhase, ComputeType, EnvironmentType, ProjectEnvironment, Report, StatusType, TestCaseFilter,
+};
 use pushway_core::fact::{self, LogPointer, TestSummary};
-use pushway_core::ports::{Answer, ReadBuilds};
-use pushway_core::test_case::TestResults;
 use pushway_core::plan::{Arch, Compute};
+use pushway_core::ports::{Answer, ReadBuilds};
 use pushway_core::prices;
+use pushway_core::test_case::TestResults;
 use pushway_core::views::{BuildStatus, BuildView};
 
 use super::{RUN_ID, variable};
