@@ -157,7 +157,27 @@ mod tests {
             figures(1, "failed", &[]),
             figures(2, "deployed", &[660]),
         ];
-        insta::assert_snapshot!(described(&all), @"");
-        insta::assert_snapshot!(described(&[]), @"");
+        insta::assert_snapshot!(described(&all), @"
+        web, the last 7 days: 3 runs, $0.0528
+          waiting                        median 20.0 s, nine of ten within 20.0 s
+          jobs                           median 4 min 0 s, nine of ten within 4 min 0 s
+          deploys                        median 3 min 20 s, nine of ten within 3 min 20 s
+          not in the money: 6 of codebuild.arm1.medium have no price; the parameter Prices gives it one
+          environment production
+            deployments                  2 (2 a week)
+            change lead time             median 11 min 0 s, nine of ten within 1 h 6 min
+            change fail rate             33.3 % (1 of 3)
+            failed deployment recovery   median 1 h 5 min, nine of ten within 1 h 5 min
+          by week:
+            2026-11-19  3 runs, 2 deployments, 1 failed, lead time 11 min 0 s, $0.0528
+          money is an estimate by published prices for us-east-1, looked up on 2026-11-26
+        ");
+        insta::assert_snapshot!(described(&[]), @"
+        web, the last 7 days: 0 runs, $0.0000
+          waiting                        none
+          jobs                           none
+          deploys                        none
+          money is an estimate by published prices for us-east-1, looked up on 2026-11-26
+        ");
     }
 }

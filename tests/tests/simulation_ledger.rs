@@ -5,13 +5,14 @@ use pushway_core::fact::JobStage;
 use pushway_core::ids::RunId;
 use pushway_core::ledger::{Kind, Ledger, RunLedger};
 use pushway_core::messages::money::seconds;
-use pushway_core::ports::Plans as _;
+use pushway_core::ports::{Clock as _, Plans as _};
 use pushway_core::prices::Prices;
 use pushway_core::run::Status;
-use pushway_core::testing::{Behaviour, BuildScript};
+use pushway_core::testing::{Behaviour, BuildScript, World};
+use pushway_core::views::ServiceMessage;
 use pushway_tests::sim::block_on;
 use pushway_tests::sim::people::post;
-use pushway_tests::sim::story::{PIPELINE, Story};
+use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, push_body};
 use serde_json::json;
 
 fn ledger(story: &Story, id: RunId) -> RunLedger {
@@ -165,5 +166,48 @@ fn pauses_of_a_strategy_and_its_checks_are_told_from_its_rollout() {
     health       staging        15.0 s
     bake         staging        5 min 0 s
     checks       staging        7.0 s
+    ");
+}
+
+#[test]
+fn delivery_a_freeze_draining_and_a_watch_are_each_told_apart() {
+    let mut story = Story::new();
+    let world = story.world();
+    let pipeline = format!("{PIPELINE}    watch: {{ for: 3m }}\n");
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    let at = "/v1/environments/web/staging";
+    assert_eq!(post(&world, "ada", &format!("{at}/freeze"), &json!({ "reason": "sale" })).0, 200);
+    let mut body = push_body("main", &commit);
+    body["repository"]["pushed_at"] = json!((world.now() - SignedDuration::from_secs(4)).as_second());
+    let id = story.send(&Post::github("push", "d1", &body.to_string(), SECRET)).expect("it is taken").run();
+    let is_blocked = |world: &World| {
+        world.stored_run(id).is_some_and(|run| run.environments.iter().any(|state| state.blocked.is_some()))
+    };
+    story.sim.run_until(is_blocked);
+    story.sim.run_for(SignedDuration::from_hours(1));
+    assert_eq!(post(&world, "ada", &format!("{at}/unfreeze"), &json!({})).0, 200);
+    story
+        .sim
+        .run_until(|world| world.stored_run(id).is_some_and(|run| run.environments[0].deployment.is_some()));
+    let says = |after: i64, what: &str| ServiceMessage {
+        at: Some(world.now() + SignedDuration::from_secs(after)),
+        text: format!("(service web) has begun draining connections on 1 tasks.{what}"),
+    };
+    // Of another deploy; of the first task; of the last one.
+    let said = [says(9, ""), says(3, ""), says(-3_600, "")];
+    world.with_service("demo", "web", |service| service.said.extend(said));
+    story.sim.run();
+    assert_eq!(story.run(id).status, Status::Succeeded, "{:?}", story.run(id).cause);
+    insta::assert_snapshot!(lines(&ledger(&story, id).time), @"
+    delivery                    4.0 s
+    provisioning build/image    8.0 s
+    work         build/image    32.0 s
+    provisioning test/unit      8.0 s
+    work         test/unit      32.0 s
+    window       staging        1 h 1 min
+    health       staging        14.0 s
+    drain        staging        1.0 s
+    checks       staging        7.0 s
+    watch        staging        3 min 38 s
     ");
 }

@@ -13,10 +13,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use pushway_core::figures::Figures;
 use pushway_core::plan::Place;
 use pushway_core::ports::{
-    CreateServices as _, Fault, MoveServices as _, ReadImages as _, ReadServices as _, ReadTasks as _,
-    RunTasks as _, StartBuilds as _, TagView,
+    CreateServices as _, Fault, FiguresQuery, MoveServices as _, ReadImages as _, ReadServices as _,
+    ReadTasks as _, RunFigures as _, RunTasks as _, StartBuilds as _, TagView,
 };
 use pushway_core::source::Zone;
 use pushway_core::strategy::Movement;
@@ -342,4 +343,46 @@ async fn a42_a_tag_is_looked_up_in_the_registry_that_it_names() {
         "registryId": "111122223333", "repositoryName": "team/web", "imageIds": [{ "imageTag": "1" }],
     });
     assert_eq!((only.operation.as_str(), only.json()), ("DescribeImages", wanted));
+}
+
+#[tokio::test]
+async fn figures_are_written_once_and_read_in_one_query_of_their_time() {
+    let figures = json!({
+        "run": "01890a5d-ac96-774b-bcce-b302099a8057", "pipeline": "web", "status": "failed",
+        "git_ref": "refs/heads/main", "commit": "a".repeat(40), "pushed_at": "2026-11-25T00:00:00Z",
+        "received_at": "2026-11-25T00:00:00Z", "ended_at": "2026-11-25T00:01:00Z", "queue_seconds": 1,
+        "build_seconds": 2, "deploy_seconds": 0, "usage": {
+            "transitions": 1, "invocations": 1, "lambda_gb_milliseconds": 1, "writes": 1, "requests": 1,
+        },
+    });
+    let known: Figures = serde_json::from_value(figures).unwrap();
+    let (ports, sent) = ports(|operation| match operation {
+        "Query" => json!({ "Items": [], "Count": 0, "ScannedCount": 0 }),
+        _ => json!({}),
+    });
+    ports.put_figures(&known).await.unwrap();
+    let (since, until) = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-11-26T00:00:00Z".parse().unwrap());
+    let query = FiguresQuery { pipeline: known.pipeline.clone(), since, until, limit: 1_000 };
+    let page = ports.figures(&query).await.unwrap();
+    assert_eq!((page.figures.len(), page.is_cut), (0, false));
+    let sent = sent.lock().unwrap();
+    let [put, query] = &sent[..] else { panic!("two calls: {sent:?}") };
+    let (put, query) = (put.json(), query.json());
+    assert_eq!(put["ConditionExpression"], "attribute_not_exists(pk)");
+    assert_eq!(put["Item"]["pk"], json!({ "S": "STATS#web" }));
+    assert_eq!(put["Item"]["sk"], json!({ "S": "01890a5d-ac96-774b-bcce-b302099a8057" }));
+    let stored: Figures = serde_json::from_str(put["Item"]["data"]["S"].as_str().unwrap()).unwrap();
+    assert_eq!(stored, known);
+    let shape = json!([
+        query["KeyConditionExpression"],
+        query["ScanIndexForward"],
+        query["Limit"],
+        query["IndexName"]
+    ]);
+    assert_eq!(shape, json!(["pk = :pk AND sk BETWEEN :since AND :until", false, 1_001, null]));
+    // Bounds that hold every run of the first and the last millisecond.
+    let bound = |name: &str| query["ExpressionAttributeValues"][name]["S"].as_str().unwrap().to_owned();
+    let id = |at, random| pushway_core::ids::RunId::new(at, [random; 10]).to_string();
+    assert!(bound(":since") <= id(since, 0) && id(until, 0xff) <= bound(":until"), "{query}");
+    assert_eq!(bound(":pk"), "STATS#web");
 }

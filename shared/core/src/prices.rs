@@ -237,7 +237,7 @@ mod tests {
         insta::assert_snapshot!(money.basis, @"an estimate by published prices for us-east-1, looked up on 2026-11-26; 2 of them are the installation's own");
         let unpriced = Prices::published().money(&usage);
         assert_eq!(unpriced.nano_dollars, 1_800);
-        insta::assert_snapshot!(unpriced.unpriced.join("; "), @"codebuild.arm1.medium: 3 without a price; the parameter Prices gives it one");
+        insta::assert_snapshot!(unpriced.unpriced.join("; "), @"3 of codebuild.arm1.medium have no price; the parameter Prices gives it one");
         insta::assert_snapshot!(unpriced.basis, @"an estimate by published prices for us-east-1, looked up on 2026-11-26");
     }
 

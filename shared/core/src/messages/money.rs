@@ -44,7 +44,7 @@ pub(crate) fn not_dollars(name: &str, dollars: &str) -> String {
 }
 
 pub(crate) fn unpriced(name: &str, quantity: u64) -> String {
-    format!("{name}: {quantity} without a price; the parameter Prices gives it one")
+    format!("{quantity} of {name} have no price; the parameter Prices gives it one")
 }
 
 pub(crate) fn unknown_machine(minutes: u32) -> String {
