@@ -174,7 +174,8 @@ fn a_badge_shows_the_last_finished_run_of_a_branch_to_whom_the_installation_lets
     story.push("release/1", &sick);
     story.sim.run();
     let next = story.commit();
-    story.push("main", &next);
+    let goes_on = story.push("main", &next);
+    story.sim.run_until(|world| world.stored_run(goes_on).is_some_and(|run| run.status == Status::Building));
     assert!(anyone(&story, "/badge/web.svg").body.contains("web: succeeded"));
     assert!(anyone(&story, "/badge/web.svg?branch=release/1").body.contains("web: rolled back"));
     assert!(anyone(&story, "/badge/web.svg?branch=none").body.contains("web: unknown"));
