@@ -15,11 +15,14 @@ use serde_json::{Value, json};
 use crate::client::At;
 use crate::installation::Laptop;
 use crate::output;
+use crate::pipelines;
 use crate::start::report;
 
 /// What to do with an environment.
 #[derive(clap::Subcommand)]
 pub(crate) enum Verb {
+    /// List all environments: what serves, who deploys or waits, what is frozen.
+    Ls(pipelines::Environments),
     /// Show what serves, what was good before, who deploys or waits.
     #[command(after_help = "Example: pushway env show web production")]
     Show(Which),
@@ -88,6 +91,7 @@ impl Which {
 pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<ExitCode> {
     let answer: Value = match verb {
         Verb::Unlock(args) => return free(args).await,
+        Verb::Ls(args) => return pipelines::environments(at, as_json, args).await,
         Verb::Show(which) => at.client().await?.get(&which.path(None), &[]).await?,
         Verb::Freeze { which, reason } => {
             at.client().await?.post(&which.path(Some("freeze")), &json!({ "reason": reason })).await?
@@ -117,7 +121,7 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
             }
             None => output::line("it was not frozen")?,
         },
-        Verb::Unlock(_) => {}
+        Verb::Ls(_) | Verb::Unlock(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

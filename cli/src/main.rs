@@ -5,6 +5,7 @@
 
 mod approve;
 mod client;
+mod commit;
 mod connect;
 mod deploy;
 mod disconnect;
@@ -22,6 +23,7 @@ mod live;
 mod local;
 mod output;
 mod pause;
+mod pipelines;
 mod profile;
 mod question;
 mod repos;
@@ -55,6 +57,10 @@ struct Cli {
 enum Verb {
     /// List runs, newest first.
     Runs(runs::Args),
+    /// List the pipelines and what ran last.
+    Pipelines(pipelines::Args),
+    /// Say which runs a commit had, and where it serves.
+    Commit(commit::Args),
     /// Look at one run.
     Run {
         #[command(subcommand)]
@@ -145,6 +151,8 @@ async fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Runs(args) => runs::main(&cli.at, cli.json, &args).await,
+        Verb::Pipelines(args) => pipelines::main(&cli.at, cli.json, &args).await,
+        Verb::Commit(args) => commit::main(&cli.at, cli.json, &args).await,
         Verb::Run { verb } => run::main(&cli.at, cli.json, &verb).await,
         Verb::Tests(args) => test_cases::of_pipeline(&cli.at, cli.json, &args).await,
         Verb::Init(args) => init::main(cli.json, &args),

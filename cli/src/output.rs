@@ -71,6 +71,15 @@ pub(crate) fn ago(now: jiff::Timestamp, then: jiff::Timestamp) -> String {
     }
 }
 
+/// How long something took, as people say it.
+pub(crate) fn long(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,7 @@ fn allowed(name: &str, functions: &BTreeSet<String>) -> BTreeSet<String> {
             all
         }
         "pushway-fuzz" => names(&["pushway-core", "pushway-forges", "pushway-local", "pushway-tests"]),
-        "pushway-benches" => names(&["pushway-core", "pushway-local", "pushway-tests"]),
+        "pushway-benches" => names(&["pushway-core", "pushway-aws", "pushway-local", "pushway-tests"]),
         "api" => names(&["pushway-core", "pushway-aws", "pushway-dashboard"]),
         function if functions.contains(function) => names(&["pushway-core", "pushway-aws"]),
         other => panic!("which crates may {other} use? say it here and in docs/architecture.md"),

@@ -62,15 +62,15 @@ fn the_list_is_newest_first_and_its_pages_leave_nothing_out() {
         story.world().advance(jiff::SignedDuration::from_secs(1));
         ids.insert(0, story.play().id.to_string());
     }
-    let (mut seen, mut before) = (Vec::new(), None::<String>);
+    let (mut seen, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let before_it = before.as_ref().map_or_else(String::new, |id| format!("&before={id}"));
-        let (_, page) = get(&story, &format!("/v1/runs?limit=3{before_it}"));
+        let on = cursor.as_ref().map_or_else(String::new, |at| format!("&cursor={at}"));
+        let (_, page) = get(&story, &format!("/v1/runs?limit=3{on}"));
         seen.extend(
             page["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()),
         );
         match page["next"].as_str() {
-            Some(next) => before = Some(next.to_owned()),
+            Some(next) => cursor = Some(next.to_owned()),
             None => break,
         }
     }
@@ -102,6 +102,17 @@ fn a30_questions_that_make_no_sense_are_refused_and_unknown_runs_are_absent() {
         (400, "GET", "/v1/runs?limit=101"),
         (400, "GET", "/v1/runs?limit=-1"),
         (400, "GET", "/v1/runs?before=yesterday"),
+        (400, "GET", "/v1/runs?cursor=yesterday"),
+        (400, "GET", &format!("/v1/runs?cursor={}", run.id)),
+        (400, "GET", "/v1/runs?since=yesterday"),
+        (400, "GET", "/v1/runs?status=happy"),
+        (400, "GET", "/v1/runs?commit=4b825dc6"),
+        (400, "GET", "/v1/runs?branch=a%20b"),
+        (400, "GET", "/v1/runs?environment=%23a%20%3D%20%3Ab%20OR%20attribute_exists(pk)"),
+        (400, "GET", "/v1/commits/4b825dc6"),
+        (404, "GET", &format!("/v1/commits/{}", "0".repeat(40))),
+        (404, "GET", "/v1/pipelines/none"),
+        (400, "GET", "/v1/environments?cursor=x"),
         (400, "GET", "/v1/runs?pipeline=A%23B"),
         (400, "GET", "/v1/runs?pipelin=web"),
     ] {

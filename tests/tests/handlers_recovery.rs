@@ -302,7 +302,7 @@ fn a_branch_that_nobody_asked_for_is_ignored_and_not_listed() {
     let run = story.run(ignored);
     assert_eq!(run.status, Status::Ignored);
     assert!(run.ignored_by.unwrap().contains("feature/x"));
-    let query = RunQuery { pipeline: None, before: None, limit: 10, now: story.world().now() };
+    let query = RunQuery::newest(10, story.world().now());
     let page = block_on(story.world().list(&query)).unwrap();
     assert_eq!(page.runs.iter().map(|run| run.id).collect::<Vec<_>>(), [listed]);
 }

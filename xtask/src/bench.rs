@@ -18,18 +18,34 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Pages of the history with a thousand runs in the table and with a million; filling it takes minutes.
+    History {
+        /// Options of the program `history-pages`; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 /// Builds and measures.
 pub(crate) fn main(verb: &Verb) -> anyhow::Result<ExitCode> {
-    let Verb::Webhook { release, options } = verb;
     package::debug()?;
     let root = root();
-    let mut burst = command(&root, root.join("target/debug/webhook-burst"), options);
-    if *release {
-        run(&mut command(&root, "cargo", &["build", "--quiet", "--release", "--package", "webhook"]))?;
-        burst.args(["--function", "target/release/webhook"]);
-    }
-    let status = burst.status()?;
+    let program = |name: &str| root.join("target/debug").join(name);
+    let mut bench = match verb {
+        Verb::Webhook { release, options } => {
+            let mut burst = command(&root, program("webhook-burst"), options);
+            if *release {
+                run(&mut command(
+                    &root,
+                    "cargo",
+                    &["build", "--quiet", "--release", "--package", "webhook"],
+                ))?;
+                burst.args(["--function", "target/release/webhook"]);
+            }
+            burst
+        }
+        Verb::History { options } => command(&root, program("history-pages"), options),
+    };
+    let status = bench.status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -13,6 +13,24 @@ use crate::{Said, pushway, run, serve};
 /// Method, path with query, key and body of a request.
 type Seen = (String, String, String, Value);
 
+const RUN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const COMMIT: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+/// A run as lists show it.
+fn summary() -> Value {
+    json!({ "id": RUN, "pipeline": "web", "status": "rolled_back", "repository": "octo/web",
+        "git_ref": "refs/heads/main", "commit": COMMIT, "message": "fix\u{1b}[2J", "author": "Ada",
+        "received_at": "2026-11-01T00:00:00Z", "updated_at": "2026-11-01T00:05:10Z", "duration_seconds": 310,
+        "cause": null, "environments": [{ "name": "production", "state": "rolled_back" }],
+        "environments_left_out": 2 })
+}
+
+fn environment(name: &str) -> Value {
+    json!({ "pipeline": "web", "name": name, "current": { "run": RUN, "git_ref": "refs/heads/main",
+        "commit": COMMIT, "images": {}, "since": "2026-11-01T00:00:00Z" }, "lock": null, "queue": [RUN],
+        "asking": [], "freeze": { "by": "ada", "reason": "sale", "since": "2026-11-01T00:00:00Z" } })
+}
+
 #[derive(Clone)]
 struct Api {
     url: String,
@@ -38,6 +56,20 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         ("GET", "/v1/explain/delivery" | "/v1/explain/ref") => json!({ "explanations": [
             { "run": null, "pipeline": null, "status": null, "trigger": "a delivery", "because": "ignored: ping" },
         ]}),
+        ("GET", "/v1/runs") => json!({ "runs": [summary()], "next": "c2" }),
+        ("GET", "/v1/pipelines") => json!({ "pipelines": [{ "name": "web", "provider": "github",
+            "repository": "octo/web", "last_run": summary(), "environments": ["production", "staging"] }], "next": null }),
+        // Two pages of one environment each.
+        ("GET", "/v1/environments") => {
+            match parts.uri.query().is_some_and(|query| query.contains("cursor=e2")) {
+                false => json!({ "environments": [environment("production")], "next": "e2" }),
+                true => json!({ "environments": [environment("staging")], "next": null }),
+            }
+        }
+        ("GET", "/v1/commits/4b825dc642cb6eb9a060e54bf8d69288fbee4904") => json!({ "commit": COMMIT,
+            "runs": [summary()], "deployments": [{ "pipeline": "web", "environment": "production", "run": RUN,
+            "since": "2026-11-01T00:00:00Z", "images": {}, "replaced": { "by": RUN, "commit": "b".repeat(40),
+            "at": "2026-11-02T00:00:00Z" } }] }),
         ("POST", "/v1/explain") => json!({ "would": "reject", "because": "pushway.yml:1:1: no" }),
         ("POST", path) if path.ends_with("/stop") => json!({
             "run_id": path.split('/').nth(3), "status": "deploying", "over": false,
@@ -90,6 +122,79 @@ async fn a_run_is_started_by_hand_on_the_default_branch_unless_told_otherwise() 
     let (said, (_, path, _, body)) = api.ask(&words).await;
     assert_eq!(path, "/v1/repositories/github/octo.web/pull-requests/42/approve");
     assert_eq!((said.code, body), (0, json!({ "commit": commit })));
+}
+
+#[tokio::test]
+async fn runs_are_asked_for_by_every_filter_and_shown_with_what_became_of_them() {
+    let api = Api::start().await;
+    let words = [
+        "runs",
+        "--pipeline",
+        "web",
+        "--branch",
+        "a&b",
+        "--commit",
+        COMMIT,
+        "--author",
+        "Ada L",
+        "--status",
+        "rolled_back",
+        "--environment",
+        "production",
+        "--since",
+        "2026-11-01",
+        "--until",
+        "2026-11-02T00:00:00Z",
+        "--limit",
+        "5",
+        "--cursor",
+        "c1",
+    ];
+    let (said, (_, path, ..)) = api.ask(&words).await;
+    assert_eq!(
+        path,
+        format!(
+            "/v1/runs?limit=5&pipeline=web&branch=a%26b&commit={COMMIT}&author=Ada+L&status=rolled_back\
+             &environment=production&since=2026-11-01T00%3A00%3A00Z&until=2026-11-02T00%3A00%3A00Z&cursor=c1"
+        )
+    );
+    for told in
+        ["rolled_back", "main 4b825dc6", "5 min 10 s", "2 more, production rolled_back", r"fix\u{1b}[2J"]
+    {
+        assert!(said.out.contains(told), "{told}: {}", said.out);
+    }
+    assert!(said.code == 0 && said.err.contains("--cursor c2"), "{}", said.err);
+    let (said, _) = api.ask(&["runs", "--json"]).await;
+    let page: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&page["next"], &page["runs"][0]["id"]), (&json!("c2"), &json!(RUN)));
+    // A wrong filter is a wrong command line.
+    for wrong in
+        [["--status", "happy"], ["--since", "yesterday"], ["--commit", "4b825dc6"], ["--pipeline", "A#B"]]
+    {
+        let words: Vec<&str> = ["runs"].into_iter().chain(wrong).collect();
+        assert_eq!(crate::run(pushway(&words), "").await.code, 2, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_deployed_where_is_told_of_environments_pipelines_and_commits() {
+    let api = Api::start().await;
+    let (said, (_, path, ..)) = api.ask(&["env", "ls", "--pipeline", "web"]).await;
+    assert_eq!(path, "/v1/environments?pipeline=web&limit=100&cursor=e2");
+    for told in ["production", "staging", "main 4b825dc6", "frozen by ada: sale; 1 queued"] {
+        assert!(said.out.contains(told), "{told}: {}", said.out);
+    }
+    let (said, _) = api.ask(&["env", "ls", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap().as_array().unwrap().len(), 2);
+    let (said, _) = api.ask(&["pipelines"]).await;
+    assert!(said.out.contains("github octo/web") && said.out.contains("production, staging"), "{}", said.out);
+    let (said, (_, path, ..)) = api.ask(&["commit", COMMIT]).await;
+    assert_eq!(path, format!("/v1/commits/{COMMIT}"));
+    assert!(
+        said.out.contains("by bbbbbbbb (run 01890a5d") && said.out.contains("rolled_back"),
+        "{}",
+        said.out
+    );
 }
 
 #[tokio::test]

@@ -12,11 +12,13 @@ mod environments;
 mod explain;
 mod forms;
 mod insights;
+mod lists;
 mod openapi;
 mod operations;
 mod order;
 mod pages;
 mod pauses;
+mod pipelines;
 mod principal;
 mod reply;
 mod repositories;
@@ -32,9 +34,7 @@ use pushway_core::access::{Principal, Scopes};
 use pushway_core::contract::Failure;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
-    Hooks, InsightSettings, ListHooks, Orders, Overdue, Plans, PullRequests, Random, ReadBuilds,
-    ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations, RunFigures, Runs, StartExecutions, StopBuilds,
-    Tokens, Waits,
+    Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations, RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use call::Call;
@@ -52,6 +52,10 @@ where
         + Plans
         + History
         + Environments
+        + ListEnvironments
+        + ListPipelines
+        + PipelineClaims
+        + SealingKey
         + Waits
         + Overdue
         + Callbacks

@@ -4,11 +4,10 @@ use std::sync::LazyLock;
 
 use http::Method;
 use pushway_core::access::Scope;
-use pushway_core::{api, environment, plan, steering, test_answers, test_history};
+use pushway_core::{api, deployments, environment, plan, steering, test_answers, test_history};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-
 use crate::reply::{JSON, JSON_SCHEMA};
-use crate::{explain, insights, runs, test_cases, tokens};
+use crate::{explain, insights, lists, pipelines, runs, test_cases, tokens};
 
 /// What an operation does; `dispatch` has an arm for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +33,10 @@ pub(crate) enum Verb {
     Reject,
     Continue,
     GoBack,
+    ListEnvironments,
+    ListPipelines,
+    ShowPipeline,
+    ShowCommit,
     ShowEnvironment,
     Freeze,
     Unfreeze,
@@ -147,6 +150,7 @@ pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         of_runs(),
         of_people(),
         of_environments(),
+        of_what_there_is(),
         of_repositories(),
         insights::operations(),
         of_access(),
@@ -175,8 +179,13 @@ fn about() -> Vec<Operation> {
 
 fn of_runs() -> Vec<Operation> {
     vec![
-        get(Verb::ListRuns, "listRuns", "/v1/runs", "Runs, newest first")
-            .asks::<runs::Filter>()
+        get(
+            Verb::ListRuns,
+            "listRuns",
+            "/v1/runs",
+            "Runs, newest first; a page may be short, or empty, and still have a next one",
+        )
+            .asks::<lists::Runs>()
             .gives::<api::RunsPage>(),
         post(
             Verb::StartRun,
@@ -322,6 +331,36 @@ fn of_environments() -> Vec<Operation> {
         .takes::<api::RollbackOrder>()
         .gives::<api::Started>()
         .with(&[202, 200]),
+    ]
+}
+
+fn of_what_there_is() -> Vec<Operation> {
+    vec![
+        get(
+            Verb::ListEnvironments,
+            "listEnvironments",
+            "/v1/environments",
+            "All environments, by pipeline and name: what serves, who deploys or waits, what is frozen",
+        )
+        .asks::<pipelines::OfPipeline>()
+        .gives::<api::EnvironmentsPage>(),
+        get(Verb::ListPipelines, "listPipelines", "/v1/pipelines", "All pipelines, by name, with their newest run")
+            .asks::<lists::From>()
+            .gives::<api::PipelinesPage>(),
+        get(
+            Verb::ShowPipeline,
+            "getPipeline",
+            "/v1/pipelines/{pipeline}",
+            "A pipeline: its newest runs, and what serves where",
+        )
+        .gives::<deployments::PipelineView>(),
+        get(
+            Verb::ShowCommit,
+            "getCommit",
+            "/v1/commits/{commit}",
+            "A commit: its runs, where it serves, and what took its place where it does no more",
+        )
+        .gives::<deployments::CommitView>(),
     ]
 }
 

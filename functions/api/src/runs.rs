@@ -4,32 +4,16 @@ use pushway_core::api::{
     Artifacts, EnvironmentArtifacts, Health, JobArtifacts, JobLog, Journal, RunView, RunsPage,
 };
 use pushway_core::fact::{JobId, LogPointer};
-use pushway_core::ids::{PipelineName, RunId};
+use pushway_core::ids::RunId;
 use pushway_core::plan::Plan;
-use pushway_core::ports::{Clock, Fault, History, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery};
+use pushway_core::ports::{Clock, Fault, History, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery, SealingKey};
 use pushway_core::run::{JobState, Run};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::call::Call;
+use crate::lists::{self, limit, next, position};
 use crate::reply::Problem;
-
-/// Runs on a page, unless asked otherwise, and at most.
-const DEFAULT_LIMIT: u16 = 25;
-const MAX_LIMIT: u16 = 100;
-
-/// Which runs to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    /// Only runs of this pipeline.
-    pipeline: Option<PipelineName>,
-    /// Only runs older than this one.
-    before: Option<RunId>,
-    /// At most this many; 25 without it.
-    #[schemars(range(min = 1, max = 100))]
-    limit: Option<u16>,
-}
 
 /// Where a log goes on.
 #[derive(Deserialize, JsonSchema)]
@@ -41,20 +25,22 @@ pub(crate) struct LogFrom {
 
 /// Healthy is who can read the table.
 pub(crate) async fn health<P: History + Clock>(ports: &P) -> Result<Health, Problem> {
-    ports.list(&RunQuery { pipeline: None, before: None, limit: 1, now: ports.now() }).await?;
+    ports.list(&RunQuery::newest(1, ports.now())).await?;
     Ok(Health { status: "ok".into(), version: env!("CARGO_PKG_VERSION").into() })
 }
 
-/// `GET /v1/runs`.
-pub(crate) async fn list<P: History + Clock>(ports: &P, call: &Call<'_>) -> Result<RunsPage, Problem> {
-    let Filter { pipeline, before, limit } = call.query()?;
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::BadRequest(format!("limit {limit} is not a number from 1 to {MAX_LIMIT}")));
-    }
-    let query = RunQuery { pipeline, before, limit: usize::from(limit), now: ports.now() };
+/// `GET /v1/runs`: newest first. One call looks at so many runs only, so a page may be short and have a next one.
+pub(crate) async fn list<P: History + SealingKey + Clock>(
+    ports: &P,
+    call: &Call<'_>,
+) -> Result<RunsPage, Problem> {
+    let asked: lists::Runs = call.query()?;
+    let filter = asked.filter()?;
+    let before = position(ports, &("runs", &filter), asked.cursor.as_deref()).await?;
+    let query = RunQuery { filter, before, limit: limit(asked.limit)?, now: ports.now() };
     let page = ports.list(&query).await?;
-    Ok(RunsPage { runs: page.runs, next: page.next })
+    let next = next(ports, &("runs", &query.filter), page.next.as_ref()).await?;
+    Ok(RunsPage { runs: page.runs, next })
 }
 
 /// The run that the path names.

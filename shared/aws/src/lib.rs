@@ -49,6 +49,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
+pub use dynamo::meter::Meter;
 pub use settings::{BadSetting, Settings};
 
 /// How long a connection may take to open.
@@ -63,6 +64,8 @@ const MAX_ATTEMPTS: u32 = 3;
 pub struct Aws {
     settings: Arc<Settings>,
     secrets: secrets::Cache,
+    cursor_key: dynamo::sealing::Known,
+    meter: dynamo::meter::Metered,
     forges: pushway_forges::Connections,
     codebuild: aws_sdk_codebuild::Client,
     codecommit: aws_sdk_codecommit::Client,
@@ -88,6 +91,13 @@ impl Aws {
         self.settings.pages.as_deref()
     }
 
+    /// The same with a meter that counts what lists of runs cost; asking for the figures makes each answer longer.
+    #[must_use]
+    pub fn metered(self) -> (Self, Arc<Meter>) {
+        let (metered, meter) = dynamo::meter::Metered::start();
+        (Self { meter: metered, ..self }, meter)
+    }
+
     /// Clients for a given configuration; timeouts and retries are Pushway's own.
     pub fn with_config(config: &SdkConfig, settings: Settings) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -102,6 +112,8 @@ impl Aws {
         Self {
             settings: Arc::new(settings),
             secrets: secrets::Cache::default(),
+            cursor_key: dynamo::sealing::Known::default(),
+            meter: dynamo::meter::Metered::default(),
             forges: pushway_forges::Connections::default(),
             codebuild: aws_sdk_codebuild::Client::new(&config),
             codecommit: aws_sdk_codecommit::Client::new(&config),

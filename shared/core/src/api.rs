@@ -12,6 +12,7 @@ use crate::access::{Revoked, Scope, Scopes, TokenRecord};
 use crate::approval::ApprovalState;
 use crate::audit::AuditEntry;
 use crate::branch::{Head, Lane};
+use crate::deployments::{EnvironmentSummary, PipelineSummary};
 use crate::environment::Freeze;
 use crate::explain::Explanation;
 use crate::fact::{Entry, JobId};
@@ -47,8 +48,27 @@ pub struct Me {
 pub struct RunsPage {
     /// Newest first.
     pub runs: Vec<RunSummary>,
-    /// Where the next page begins, if there may be one: the parameter `before`.
-    pub next: Option<RunId>,
+    /// Where the next page begins, if there may be one: the parameter `cursor`, with the same filters. A page may be
+    /// short, or empty, and still have a next one.
+    pub next: Option<String>,
+}
+
+/// A page of environments.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentsPage {
+    /// By pipeline and name.
+    pub environments: Vec<EnvironmentSummary>,
+    /// Where the next page begins, if there may be one: the parameter `cursor`.
+    pub next: Option<String>,
+}
+
+/// A page of pipelines.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct PipelinesPage {
+    /// By name.
+    pub pipelines: Vec<PipelineSummary>,
+    /// Where the next page begins, if there may be one: the parameter `cursor`.
+    pub next: Option<String>,
 }
 
 /// A run, with what a reader would work out from it anyway.

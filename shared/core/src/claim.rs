@@ -25,6 +25,9 @@ pub struct PipelineClaim {
     pub repository: String,
     /// The hooks under which it has used the name. The claim holds while one of them still connects it.
     pub hooks: Vec<HookId>,
+    /// Whether it lies where lists of pipelines find it; one of an older version does once it is stored again.
+    #[serde(default)]
+    pub is_listed: bool,
 }
 
 impl PipelineClaim {
@@ -32,11 +35,13 @@ impl PipelineClaim {
     /// that it may already. Who else's claim `stored` is has been found out, and that it is given up.
     pub fn next(stored: Option<&Self>, pipeline: &PipelineName, hook: &Hook) -> Option<Self> {
         let ours = stored.filter(|stored| stored.is_of(hook));
-        if ours.is_some_and(|ours| ours.hooks.contains(&hook.id)) {
+        if ours.is_some_and(|ours| ours.is_listed && ours.hooks.contains(&hook.id)) {
             return None;
         }
         let mut hooks = ours.map(|ours| ours.hooks.clone()).unwrap_or_default();
-        hooks.push(hook.id.clone());
+        if !hooks.contains(&hook.id) {
+            hooks.push(hook.id.clone());
+        }
         hooks.drain(..hooks.len().saturating_sub(MAX_HOOKS));
         Some(Self {
             pipeline: pipeline.clone(),
@@ -44,6 +49,7 @@ impl PipelineClaim {
             provider: hook.provider,
             repository: hook.repository.clone(),
             hooks,
+            is_listed: true,
         })
     }
 

@@ -42,6 +42,10 @@ pub const OPEN_RECONCILIATIONS: &str = "OPEN#reconcile";
 pub const OPEN_SCHEDULES: &str = "OPEN#schedule";
 /// Index partition of the API tokens.
 pub const OPEN_TOKENS: &str = "OPEN#token";
+/// Index partition of all environments, by pipeline and name.
+pub const LISTED_ENVIRONMENTS: &str = "LIST#environment";
+/// Index partition of all pipelines, by name.
+pub const LISTED_PIPELINES: &str = "LIST#pipeline";
 /// Index partition of the open waits.
 pub const OPEN_WAITS: &str = "OPEN#wait";
 
@@ -103,6 +107,23 @@ pub fn tested_commit(pipeline: &PipelineName, commit: &CommitSha, job: &JobId) -
 /// An environment's record.
 pub fn environment(pipeline: &PipelineName, name: &EnvironmentName) -> Key {
     meta(&["ENV", pipeline.as_str(), name.as_str()])
+}
+
+/// Where an environment stands among all: in the order of pipelines and names.
+pub fn environment_place(pipeline: &PipelineName, name: &EnvironmentName) -> String {
+    join(&[pipeline.as_str(), name.as_str()])
+}
+
+/// The environment whose record lies under a partition key; `None` under a key of another kind.
+pub fn environment_of(pk: &str) -> Option<(PipelineName, EnvironmentName)> {
+    // Neither name holds a character that keys escape.
+    let (pipeline, name) = pk.strip_prefix("ENV#")?.split_once('#')?;
+    Some((pipeline.parse().ok()?, name.parse().ok()?))
+}
+
+/// The key that seals cursors.
+pub fn cursor_key() -> Key {
+    meta(&["KEY", "cursor"])
 }
 
 /// Which environment's lock stands for a service.
@@ -209,6 +230,14 @@ pub fn pipeline_index(pipeline: &PipelineName) -> String {
     join(&["PIPE", pipeline.as_str()])
 }
 
+/// Index partition of a pipeline's runs of a ref. A ref may be long, and lies in every item of the index: its hash
+/// stands for it, of which no two are known that are alike.
+pub fn ref_index(pipeline: &PipelineName, git_ref: &RefName) -> String {
+    use sha2::Digest as _;
+    let hash = sha2::Sha256::digest(git_ref.as_str().as_bytes());
+    join(&["REF", pipeline.as_str(), &hex::encode(&hash[..16])])
+}
+
 /// Index partition of a hook's branches by when their records last changed.
 pub fn touched_branches(provider: Provider, hook: &HookId) -> String {
     join(&["BRANCHES", provider.as_str(), hook.as_str()])
@@ -238,6 +267,15 @@ mod tests {
             let key = |parts: &[String]| join(&std::iter::once("X").chain(parts.iter().map(String::as_str)).collect::<Vec<_>>());
             prop_assert_eq!(key(&a) == key(&b), a == b);
         }
+    }
+
+    #[test]
+    fn an_environments_key_tells_its_names_and_its_place_goes_by_them() {
+        let (web, one): (PipelineName, EnvironmentName) = ("web".parse().unwrap(), "1".parse().unwrap());
+        assert_eq!(environment_of(&environment(&web, &one).pk), Some((web.clone(), one.clone())));
+        assert_eq!(environment_of("RUN#web#1"), None);
+        let longer: PipelineName = "web-2".parse().unwrap();
+        assert!(environment_place(&web, &"z".parse().unwrap()) < environment_place(&longer, &one));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use pushway_core::ports::{Answer, Environments, Written};
 use pushway_core::views::ServiceRef;
 
 use super::item;
+use super::versioned::listed;
 use crate::Aws;
 
 impl Environments for Aws {
@@ -20,7 +21,9 @@ impl Environments for Aws {
     }
 
     async fn put_environment(&self, record: &EnvironmentRecord) -> Answer<Written> {
-        let item = item(keys::environment(&record.pipeline, &record.name), record)?;
+        let mut item = item(keys::environment(&record.pipeline, &record.name), record)?;
+        let place = keys::environment_place(&record.pipeline, &record.name);
+        listed(&mut item, keys::LISTED_ENVIRONMENTS, place);
         self.put_versioned(item, record.version).await
     }
 

@@ -1,18 +1,20 @@
 //! Lists of runs from the indexes, and journals from the table.
 //!
-//! A list of all runs walks back day by day. One call asks for so many days only; where they hold too few
-//! runs, the page says where the next one goes on, and it may be empty.
+//! What is asked, and how a page is gathered, `pushway_core::listing` says; here is only how an index is read. A list
+//! of all runs walks back day by day. One call asks for so many days only; where they hold too few runs, the page
+//! says where the next one goes on, and it may be empty.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
 use pushway_core::fact::Entry;
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::keys::{self, FACT_PREFIX};
-use pushway_core::ports::{Answer, History, RunPage, RunQuery};
+use pushway_core::listing::{Bounds, Gathering, RunFilter, RunList, Verdict};
+use pushway_core::ports::{Answer, Fault, History, ReadRuns as _, RunPage, RunQuery};
 use pushway_core::summary::RunSummary;
 
 use super::{Item, index, parsed, text};
@@ -24,28 +26,71 @@ use crate::time::day;
 const MOST_DAYS: usize = 40;
 /// No run is older than Pushway itself, so a walk ends here.
 const FIRST_DAY: Date = jiff::civil::date(2026, 1, 1);
+/// Runs of a commit that are told of at most.
+const OF_COMMIT: usize = 100;
 
-const RUNS_OF_PIPELINE: &str = "pipeline_pk = :partition AND run_id < :before";
-const RUNS_OF_DAY: &str = "day_pk = :partition AND run_id < :before";
-const RUNS_OF_COMMIT: &str = "commit_pk = :partition AND run_id < :before";
+const RUNS_OF_PIPELINE: &str = "pipeline_pk = :partition AND run_id BETWEEN :least AND :most";
+const RUNS_OF_REF: &str = "ref_pk = :partition AND run_id BETWEEN :least AND :most";
+const RUNS_OF_DAY: &str = "day_pk = :partition AND run_id BETWEEN :least AND :most";
+const RUNS_OF_COMMIT: &str = "commit_pk = :partition AND run_id BETWEEN :least AND :most";
 const FACTS: &str = "pk = :pk AND begins_with(sk, :prefix)";
-/// Sorts after every id: the letter comes after the hex digits.
-const AFTER_ALL: &str = "g";
+
+/// A partition of an index: where, by which condition, which.
+struct Partition {
+    index: &'static str,
+    condition: &'static str,
+    key: String,
+}
+
+impl Partition {
+    fn of_day(date: Date) -> Self {
+        Self { index: index::BY_DAY, condition: RUNS_OF_DAY, key: keys::day_index(date) }
+    }
+
+    /// The one partition that holds a filter's runs; `None` where they lie day by day.
+    fn of(filter: &RunFilter) -> Option<Self> {
+        let (index, condition, key) = match filter.list() {
+            RunList::Days => return None,
+            RunList::Pipeline(pipeline) => {
+                (index::BY_PIPELINE, RUNS_OF_PIPELINE, keys::pipeline_index(pipeline))
+            }
+            RunList::Ref(pipeline, git_ref) => {
+                (index::BY_REF, RUNS_OF_REF, keys::ref_index(pipeline, git_ref))
+            }
+            RunList::Commit(commit) => (index::BY_COMMIT, RUNS_OF_COMMIT, keys::commit_index(commit)),
+        };
+        Some(Self { index, condition, key })
+    }
+}
 
 impl History for Aws {
     async fn list(&self, query: &RunQuery) -> Answer<RunPage> {
-        let limit = query.limit.clamp(1, 100);
-        let before = query.before.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
-        let Some(pipeline) = &query.pipeline else {
-            return self.list_days(query, limit, &before).await;
+        let mut page = Gathering::new(query);
+        let Some(bounds) = query.bounds() else { return Ok(page.page()) };
+        let Some(partition) = Partition::of(&query.filter) else {
+            return self.list_days(query, &bounds, page).await;
         };
-        let partition = keys::pipeline_index(pipeline);
-        let runs = self.runs(index::BY_PIPELINE, RUNS_OF_PIPELINE, partition, &before, limit).await?;
-        Ok(page(runs, limit, None))
+        match self.gather(&partition, &bounds, &mut page, query).await {
+            // What was found before the table was throttled is a page, too.
+            Err(Fault::Retryable(_)) if page.has_begun() => Ok(page.stop(None)),
+            done => done.map(|()| page.page()),
+        }
     }
 
     async fn of_commit(&self, commit: &CommitSha) -> Answer<Vec<RunSummary>> {
-        self.runs(index::BY_COMMIT, RUNS_OF_COMMIT, keys::commit_index(commit), AFTER_ALL, 100).await
+        let filter = RunFilter { commit: Some(commit.clone()), ..RunFilter::default() };
+        let Some(partition) = Partition::of(&filter) else { return Ok(Vec::new()) };
+        let everything = RunQuery { filter, ..RunQuery::newest(OF_COMMIT, jiff::Timestamp::UNIX_EPOCH) };
+        let Some(bounds) = everything.bounds() else { return Ok(Vec::new()) };
+        let (mut runs, mut from) = (Vec::new(), None);
+        loop {
+            let (found, next) = self.runs(&partition, &bounds, OF_COMMIT - runs.len(), from).await?;
+            runs.extend(found);
+            from = next;
+            if from.is_none() || runs.len() >= OF_COMMIT {
+                return Ok(runs);
+            }
+        }
     }
 
     async fn journal(&self, id: RunId) -> Answer<Vec<Entry>> {
@@ -75,77 +120,96 @@ impl History for Aws {
 }
 
 impl Aws {
-    async fn list_days(&self, query: &RunQuery, limit: usize, before: &str) -> Answer<RunPage> {
-        let mut runs = Vec::new();
-        let mut date = day(query.before.and_then(received_at).unwrap_or(query.now));
-        for _ in 0..MOST_DAYS {
-            let partition = keys::day_index(date);
-            let missing = limit - runs.len();
-            runs.extend(self.runs(index::BY_DAY, RUNS_OF_DAY, partition, before, missing).await?);
-            if runs.len() >= limit {
-                return Ok(page(runs, limit, None));
+    async fn list_days(&self, query: &RunQuery, bounds: &Bounds, mut page: Gathering<'_>) -> Answer<RunPage> {
+        let mut date = newest_day(query);
+        let first = query.filter.since.map_or(FIRST_DAY, |since| day(since).max(FIRST_DAY));
+        for walked in 0..MOST_DAYS {
+            match self.gather(&Partition::of_day(date), bounds, &mut page, query).await {
+                Ok(()) => {}
+                Err(Fault::Retryable(_)) if walked > 0 || page.has_begun() => break,
+                Err(fault) => return Err(fault),
             }
-            if date <= FIRST_DAY {
-                return Ok(RunPage { runs, next: None });
+            if page.is_done() || date <= first {
+                return Ok(page.page());
             }
             date = date.saturating_sub(1.day());
         }
-        Ok(page(runs, limit, first_of(date.saturating_add(1.day()))))
+        Ok(page.stop(first_of(date.saturating_add(1.day()))))
     }
 
-    /// Runs of an index partition, newest first, at most `limit`.
-    async fn runs(
+    /// Looks through a partition until the page is full, or this call has looked at enough, or there is no more.
+    async fn gather(
         &self,
-        index: &'static str,
-        condition: &'static str,
-        partition: String,
-        before: &str,
-        limit: usize,
-    ) -> Answer<Vec<RunSummary>> {
-        let values =
-            HashMap::from([(":partition".to_owned(), text(partition)), (":before".to_owned(), text(before))]);
-        let (mut runs, mut from): (Vec<RunSummary>, Option<Item>) = (Vec::new(), None);
+        partition: &Partition,
+        bounds: &Bounds,
+        page: &mut Gathering<'_>,
+        query: &RunQuery,
+    ) -> Answer<()> {
+        let mut from = None;
         loop {
-            let page = self
-                .dynamodb
-                .query()
-                .table_name(&self.settings.table)
-                .index_name(index)
-                .key_condition_expression(condition)
-                .set_expression_attribute_values(Some::<HashMap<String, AttributeValue>>(values.clone()))
-                .scan_index_forward(false)
-                .limit(i32::try_from(limit - runs.len()).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(from)
-                .send()
-                .await
-                .map_err(|error| fault("dynamodb Query", &error))?;
-            for item in page.items() {
-                runs.push(parsed(item, "summary")?);
+            let (runs, next) = self.runs(partition, bounds, page.chunk(), from).await?;
+            for run in runs {
+                let whole = match query.filter.judge(&run) {
+                    Verdict::Unsure => self.load(run.id).await?,
+                    _ => None,
+                };
+                page.take(run, whole.as_ref());
+                if page.is_done() {
+                    return Ok(());
+                }
             }
-            from = page.last_evaluated_key;
-            if from.is_none() || runs.len() >= limit {
-                return Ok(runs);
+            from = next;
+            if from.is_none() {
+                return Ok(());
             }
         }
     }
+
+    /// The next runs of an index partition, newest first, at most `limit`, and where it goes on.
+    async fn runs(
+        &self,
+        partition: &Partition,
+        bounds: &Bounds,
+        limit: usize,
+        from: Option<Item>,
+    ) -> Answer<(Vec<RunSummary>, Option<Item>)> {
+        let values = [(":partition", &partition.key), (":least", &bounds.least), (":most", &bounds.most)];
+        let values: HashMap<String, AttributeValue> =
+            values.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
+        let answer = self
+            .dynamodb
+            .query()
+            .table_name(&self.settings.table)
+            .index_name(partition.index)
+            .key_condition_expression(partition.condition)
+            .set_expression_attribute_values(Some(values))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(from)
+            .set_return_consumed_capacity(self.meter.wanted())
+            .send()
+            .await
+            .map_err(|error| fault("dynamodb Query", &error))?;
+        self.meter.count(answer.consumed_capacity());
+        let runs = answer.items().iter().map(|item| parsed(item, "summary")).collect::<Answer<_>>()?;
+        Ok((runs, answer.last_evaluated_key))
+    }
 }
 
-/// A page goes on after its last run if it is full, else where the search stopped.
-fn page(runs: Vec<RunSummary>, limit: usize, stopped: Option<RunId>) -> RunPage {
-    let last = runs.last().map(|run| run.id).filter(|_| runs.len() >= limit);
-    RunPage { runs, next: last.or(stopped) }
-}
-
-/// The time in a run's id: the first 48 bits are milliseconds since 1970 (RFC 9562, UUID version 7).
-fn received_at(id: RunId) -> Option<Timestamp> {
-    let digits: String = id.to_string().chars().filter(|c| *c != '-').take(12).collect();
-    crate::time::from_millis(i64::from_str_radix(&digits, 16).ok()?)
+/// The day on which the newest run may have been received that a query asks for.
+fn newest_day(query: &RunQuery) -> Date {
+    let today = day(query.now);
+    let Some(end) = query.end() else { return today };
+    let last = day(end.received_at());
+    // Where it ends as a day begins, that day holds nothing of it.
+    let last =
+        if first_of(last).is_some_and(|first| end <= first) { last.saturating_sub(1.day()) } else { last };
+    last.min(today)
 }
 
 /// The least id of a day: every run before that day is older.
 fn first_of(date: Date) -> Option<RunId> {
-    let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    Some(RunId::new(midnight, [0; 10]))
+    Some(RunId::least_of(date.to_zoned(TimeZone::UTC).ok()?.timestamp()))
 }
 
 #[cfg(test)]
@@ -153,20 +217,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_tells_its_day_and_a_day_its_least_id() {
-        let at: Timestamp = "2026-03-04T05:06:07.891Z".parse().unwrap();
-        let id = RunId::new(at, [7; 10]);
-        assert_eq!(received_at(id), Some(at));
-        let first = first_of(day(at)).unwrap();
-        assert_eq!(day(received_at(first).unwrap()), day(at));
-        assert!(first < id && first > RunId::new("2026-03-03T23:59:59.999Z".parse().unwrap(), [255; 10]));
-        assert!(id.to_string().as_str() < AFTER_ALL);
-    }
-
-    #[test]
-    fn a_page_that_is_not_full_goes_on_where_the_search_stopped() {
-        let stop = first_of(FIRST_DAY);
-        assert_eq!(page(Vec::new(), 5, stop).next, stop);
-        assert_eq!(page(Vec::new(), 5, None).next, None);
+    fn a_walk_begins_on_the_last_day_that_may_hold_something() {
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+        let now = at("2026-03-04T05:06:07Z");
+        let begins = |before: Option<&str>, until: Option<&str>| {
+            let filter = RunFilter { until: until.map(at), ..RunFilter::default() };
+            let before = before.map(|text| RunId::new(at(text), [7; 10]));
+            newest_day(&RunQuery { filter, before, ..RunQuery::newest(5, now) }).to_string()
+        };
+        assert_eq!(begins(None, None), "2026-03-04");
+        assert_eq!(begins(Some("2026-03-02T12:00:00Z"), None), "2026-03-02");
+        assert_eq!(begins(Some("2026-03-02T12:00:00Z"), Some("2026-03-01T00:00:00Z")), "2026-02-28");
+        assert_eq!(begins(None, Some("2027-01-01T00:00:00Z")), "2026-03-04");
+        // A page that stopped at a day goes on with the one before.
+        let stopped = first_of(day(now));
+        let query = RunQuery { before: stopped, ..RunQuery::newest(5, now) };
+        assert_eq!(newest_day(&query).to_string(), "2026-03-03");
     }
 }

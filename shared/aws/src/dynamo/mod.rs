@@ -6,16 +6,24 @@
 //! every failed condition is followed by a look at what is stored.
 
 mod access;
+mod bulk;
+mod catalog;
 mod deliveries;
 mod environments;
 mod figures;
+#[cfg(test)]
+mod fake;
 mod history;
 mod hooks;
+pub(crate) mod meter;
 mod overdue;
 mod plans;
 mod repositories;
 mod runs;
 mod test_cases;
+pub(crate) mod sealing;
+#[cfg(test)]
+mod tests;
 mod versioned;
 mod waits;
 
@@ -40,9 +48,11 @@ mod index {
     pub(super) const BY_PIPELINE: &str = "by_pipeline";
     /// Runs of a day: `day_pk`, `run_id`, with `summary`.
     pub(super) const BY_DAY: &str = "by_day";
+    /// Runs of a pipeline and ref: `ref_pk`, `run_id`, with `summary`.
+    pub(super) const BY_REF: &str = "by_ref";
     /// Runs of a commit: `commit_pk`, `run_id`, with `summary`.
     pub(super) const BY_COMMIT: &str = "by_commit";
-    /// Open runs and waits, oldest first: `open_pk`, `open_at`, keys only.
+    /// Open runs and waits, oldest first; pipelines and environments by name: `open_pk`, `open_at`, keys only.
     pub(super) const OPEN: &str = "open";
 }
 
@@ -50,6 +60,9 @@ mod index {
 const IS_NEW: &str = "attribute_not_exists(pk)";
 /// Items are refused above this size, in bytes: `DynamoDB`'s own limit of 400 KB counts names and keys too.
 const MAX_ITEM_BYTES: usize = 350 * 1024;
+/// Writes that one transaction may hold. `DynamoDB` takes 100 (row F23); none of ours needs more than a few, and one
+/// that grows with its input is a mistake that is better found here.
+const MAX_TRANSACTION: usize = 25;
 /// The attribute of a run's files that holds what its delivery told of older commits, as JSON.
 const HISTORY: &str = "history";
 
@@ -170,6 +183,14 @@ impl Aws {
         puts: impl IntoIterator<Item = aws_sdk_dynamodb::types::builders::PutBuilder>,
     ) -> Answer<Result<(), Vec<CancellationReason>>> {
         let mut call = self.dynamodb.transact_write_items().client_request_token(token);
+        let puts: Vec<_> = puts.into_iter().collect();
+        if puts.len() > MAX_TRANSACTION {
+            return Err(Fault::Permanent(format!(
+                "a transaction of {} writes was asked for, and one may hold {MAX_TRANSACTION}; this is a mistake in \
+                 Pushway",
+                puts.len()
+            )));
+        }
         for put in puts {
             let put = put.build().map_err(|error| incomplete("dynamodb TransactWriteItems", error))?;
             call = call.transact_items(TransactWriteItem::builder().put(put).build());

@@ -15,7 +15,7 @@ use pushway_core::reconcile::Reconciliation;
 use pushway_core::source::{Hook, Provider};
 use pushway_core::subscription::Subscriptions;
 
-use super::versioned::indexed;
+use super::versioned::{indexed, listed};
 use super::{item, parsed, string, text};
 use crate::Aws;
 use crate::errors::fault;
@@ -41,7 +41,8 @@ impl PipelineClaims for Aws {
     }
 
     async fn put_pipeline_claim(&self, claim: &PipelineClaim) -> Answer<Written> {
-        let item = item(keys::pipeline_claim(&claim.pipeline), claim)?;
+        let mut item = item(keys::pipeline_claim(&claim.pipeline), claim)?;
+        listed(&mut item, keys::LISTED_PIPELINES, claim.pipeline.as_str());
         self.put_versioned(item, claim.version).await
     }
 }

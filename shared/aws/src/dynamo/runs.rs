@@ -59,6 +59,7 @@ pub(super) fn snapshot(run: &Run) -> Answer<Item> {
         set("day_pk", text(keys::day_index(day(run.received_at))));
         if let Some(pipeline) = &run.pipeline {
             set("pipeline_pk", text(keys::pipeline_index(pipeline)));
+            set("ref_pk", text(keys::ref_index(pipeline, &run.source.git_ref)));
         }
     }
     if !run.status.is_terminal() {

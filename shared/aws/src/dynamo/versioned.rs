@@ -22,6 +22,12 @@ pub(super) fn indexed(item: &mut Item, partition: impl Into<String>, at: jiff::T
     item.insert("open_at".into(), text(sortable(at)));
 }
 
+/// Puts an item into a partition of the index `open` that is a list, at its place in it.
+pub(super) fn listed(item: &mut Item, partition: &str, place: impl Into<String>) {
+    item.insert("open_pk".into(), text(partition));
+    item.insert("open_at".into(), text(place));
+}
+
 impl Aws {
     /// Stores an item of this version, if the stored one is its predecessor.
     pub(super) async fn put_versioned(&self, mut item: Item, version: u64) -> Answer<Written> {

@@ -295,10 +295,20 @@ impl RunId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
-    /// When it was received: the first 48 bits are milliseconds since 1970 (RFC 9562, UUID version 7).
+    /// The least id of a moment: runs that were received before it have lesser ids, all others greater ones.
+    pub fn least_of(at: jiff::Timestamp) -> Self {
+        Self::new(at, [0; 10])
+    }
+
+    /// When the run was received: the first 48 bits are milliseconds since 1970 (RFC 9562, UUID version 7).
     pub fn received_at(self) -> jiff::Timestamp {
-        let millis = self.0.as_bytes()[..6].iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
-        jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or_default();
+        jiff::Timestamp::from_millisecond(millis).unwrap_or_default()
+    }
+
+    /// The greatest text that sorts before this id's and is written as ids are. No run need have it.
+    pub fn text_before(self) -> String {
+        uuid::Uuid::from_u128(self.0.as_u128().saturating_sub(1)).as_hyphenated().to_string()
     }
 
     /// The name of this run's execution: a hash, because a name may be used only once in 90 days and must
@@ -421,5 +431,9 @@ mod tests {
         assert_eq!(older.to_string().parse::<RunId>().unwrap(), older);
         assert!("00000000-0000-0000-0000-000000000000".parse::<RunId>().is_err());
         assert_eq!(older.execution_name().len(), 32);
+        assert_eq!((older.received_at(), newer.received_at()), (at(1_000), at(1_001)));
+        let least = RunId::least_of(at(1_001));
+        assert!(older < least && least < newer.max(RunId::new(at(1_001), [1; 10])));
+        assert!(older.to_string() < least.text_before() && least.text_before() < least.to_string());
     }
 }

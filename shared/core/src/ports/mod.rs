@@ -38,11 +38,13 @@ mod checks;
 mod definitions;
 mod figures;
 mod forges;
+mod lists;
 mod repositories;
 mod schedules;
 mod test_cases;
 
 pub use access::{AuditTrail, Orders, Tokens};
+pub use crate::listing::{RunFilter, RunPage, RunQuery};
 pub use artifacts::{ArtifactView, ReadArtifacts, ReadImages, TagView};
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use definitions::ReadDefinitions;
@@ -51,6 +53,7 @@ pub use forges::{
     CommitStatuses, Differences, HeadView, Heads, ListBranches, PullRequests, ReadCommits, RepositoryFiles,
     Webhooks,
 };
+pub use lists::{EnvironmentPage, ListEnvironments, ListPipelines, PipelinePage, SealingKey};
 pub use repositories::{
     Announcements, BranchRecords, ListHooks, Notices, PipelineClaims, Reconciliations, SubscriptionRecords,
 };
@@ -229,36 +232,15 @@ pub trait Overdue: Sync {
     fn silent_runs(&self, now: Timestamp) -> impl Future<Output = Answer<Vec<RunId>>> + Send;
 }
 
-/// The history, for lists: index reads only.
+/// The history, for lists: reads of indexes, and of a whole run only where its line in them does not say enough.
 pub trait History: Sync {
-    /// Runs, newest first, at most `limit`, older than `before`.
+    /// Runs, newest first, at most `limit`, older than `before`. One call looks at so many runs only: a page may be
+    /// short, or empty, and still name a next one.
     fn list(&self, query: &RunQuery) -> impl Future<Output = Answer<RunPage>> + Send;
     /// The newest runs of a commit, at most 100, newest first.
     fn of_commit(&self, commit: &CommitSha) -> impl Future<Output = Answer<Vec<RunSummary>>> + Send;
     /// A run's journal in order.
     fn journal(&self, id: RunId) -> impl Future<Output = Answer<Vec<Entry>>> + Send;
-}
-
-/// Which runs to list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunQuery {
-    /// Only runs of this pipeline.
-    pub pipeline: Option<PipelineName>,
-    /// Only runs older than this one.
-    pub before: Option<RunId>,
-    /// At most this many, 1 to 100.
-    pub limit: usize,
-    /// The newest time to look at: lists walk back from here day by day.
-    pub now: Timestamp,
-}
-
-/// A page of runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunPage {
-    /// Newest first.
-    pub runs: Vec<RunSummary>,
-    /// Where the next page begins, if there may be one.
-    pub next: Option<RunId>,
 }
 
 /// Secrets by name.

@@ -38,6 +38,24 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in the order of a run's life.
+    pub const ALL: [Self; 14] = [
+        Self::Pending,
+        Self::Planning,
+        Self::Building,
+        Self::Testing,
+        Self::Deploying,
+        Self::Succeeded,
+        Self::Failed,
+        Self::RolledBack,
+        Self::RollbackFailed,
+        Self::FailedNoBaseline,
+        Self::Stopped,
+        Self::Superseded,
+        Self::Rejected,
+        Self::Ignored,
+    ];
+
     /// Whether the run is over. A terminal run never changes.
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::Planning | Self::Building | Self::Testing | Self::Deploying)
@@ -72,5 +90,16 @@ impl Status {
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Self::ALL.map(Self::as_str).join(", ");
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == text);
+        found.ok_or_else(|| {
+            format!("unknown status {:?}; use one of {}", crate::fact::bounded(text, 60), known())
+        })
     }
 }

@@ -15,10 +15,10 @@ use crate::ids::{CommitSha, ImageDigestRef};
 use crate::messages;
 use crate::plan::{EnvironmentPlan, Target};
 use crate::ports::{
-    Answer, Clock, Environments, Fault, History, Hooks, ReadCommits, ReadDefinitions, RunQuery,
+    Answer, Clock, Environments, Fault, History, Hooks, ReadCommits, ReadDefinitions, RunFilter, RunQuery,
 };
 use crate::run::Run;
-use crate::summary::RunSummary;
+use crate::summary::{RunSummary, shown_ref};
 
 /// How many runs are looked through for the pushes that an approval shows.
 const LOOKED_THROUGH: usize = 100;
@@ -72,11 +72,12 @@ async fn pushes<P: History + Clock>(
     serving: Option<&Serving>,
 ) -> Answer<(Vec<PushLine>, bool)> {
     let (pipeline, now) = (Some(pipeline_of(run)?.clone()), ports.now());
-    let query = RunQuery { pipeline, before: Some(run.id), limit: LOOKED_THROUGH, now };
+    let filter = RunFilter { pipeline, ..RunFilter::default() };
+    let query = RunQuery { filter, before: Some(run.id), limit: LOOKED_THROUGH, now };
     let before = ports.list(&query).await?;
-    let is_new = |other: &&RunSummary| {
-        other.git_ref == run.source.git_ref && serving.is_none_or(|serving| other.id > serving.run)
-    };
+    let own = shown_ref(&run.source.git_ref);
+    let is_new =
+        |other: &&RunSummary| other.git_ref == own && serving.is_none_or(|serving| other.id > serving.run);
     let mut pushes = vec![PushLine::from(&RunSummary::from(run))];
     pushes.extend(before.runs.iter().filter(is_new).map(PushLine::from));
     // Retries and other pipelines' runs of a commit are the same push.

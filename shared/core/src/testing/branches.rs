@@ -27,7 +27,7 @@ type HookKey = (&'static str, String);
 #[derive(Debug, Default)]
 pub(super) struct Repositories {
     branches: BTreeMap<(HookKey, RefName), (Branch, Timestamp)>,
-    claims: BTreeMap<PipelineName, PipelineClaim>,
+    pub(super) claims: BTreeMap<PipelineName, PipelineClaim>,
     reconciliations: BTreeMap<HookKey, Reconciliation>,
     subscriptions: BTreeMap<HookKey, Subscriptions>,
     notices: BTreeMap<RunId, Notice>,

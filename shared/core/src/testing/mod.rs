@@ -37,6 +37,7 @@ mod ecs_time;
 mod faults;
 mod figures;
 mod forge;
+mod lists;
 mod records;
 mod schedules;
 mod test_cases;

@@ -10,6 +10,7 @@ use crate::environment::{EnvironmentRecord, ServiceClaim};
 use crate::fact::Entry;
 use crate::ids::{CommitSha, DeliveryId, EnvironmentName, PipelineName, RunId};
 use crate::keys;
+use crate::listing::{Gathering, RunList, Verdict};
 use crate::plan::Plan;
 use crate::ports::{
     Answer, Deliveries, DeliveryOutcome, Environments, Fault, History, Hooks, NewRun, Overdue, Plans,
@@ -229,16 +230,30 @@ impl Overdue for World {
 impl History for World {
     async fn list(&self, query: &RunQuery) -> Answer<RunPage> {
         self.call("list", query.limit, |state| {
-            let wanted = |run: &&Run| {
-                // A push that started nothing is kept, but lists of runs are about runs.
-                run.status != Status::Ignored
-                    && query.before.is_none_or(|before| run.id < before)
-                    && (query.pipeline.is_none() || run.pipeline == query.pipeline)
+            let list = query.filter.list();
+            let is_in_list = |run: &&Run| {
+                query.end().is_none_or(|end| run.id < end)
+                    && match list {
+                        RunList::Commit(commit) => run.source.commit == *commit,
+                        // A push that started nothing is kept, but in no other list.
+                        _ if run.status == Status::Ignored => false,
+                        RunList::Days => true,
+                        RunList::Pipeline(pipeline) => run.pipeline.as_ref() == Some(pipeline),
+                        RunList::Ref(pipeline, git_ref) => {
+                            run.pipeline.as_ref() == Some(pipeline) && run.source.git_ref == *git_ref
+                        }
+                    }
             };
-            let newest = state.runs.values().rev().map(|(run, _)| run).filter(wanted);
-            let runs: Vec<RunSummary> = newest.take(query.limit).map(RunSummary::from).collect();
-            let next = runs.last().map(|run| run.id).filter(|_| runs.len() >= query.limit);
-            Ok(RunPage { runs, next })
+            let mut page = Gathering::new(query);
+            for run in state.runs.values().rev().map(|(run, _)| run).filter(is_in_list) {
+                let summary = RunSummary::from(run);
+                let is_unsure = query.filter.judge(&summary) == Verdict::Unsure;
+                page.take(summary, is_unsure.then_some(run));
+                if page.is_done() {
+                    break;
+                }
+            }
+            Ok(page.page())
         })
         .await
     }
