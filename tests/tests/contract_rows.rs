@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use pushway_tests::repository::sources;
 
-/// Deliveries and their order (F1 to F12), what fails and dies between (F13 to F21), deploys (F26 to F37), forges'
-/// limits and bursts (F42, F43), and attacks from outside (A1 to A24).
+/// Deliveries and their order (F1 to F12), what fails and dies between (F13 to F21), sizes and throttles of the table (F22 to
+/// F24), deploys (F26 to F37), forges' limits and bursts (F42, F43), attacks from outside (A1 to A24), expressions and
+/// cursors (A29, A30).
 fn rows() -> impl Iterator<Item = String> {
-    let faults = (1..=21).chain(26..=37).chain(42..=43).map(|row| format!("f{row}"));
-    faults.chain((1..=24).map(|row| format!("a{row}")))
+    let faults = (1..=24).chain(26..=37).chain(42..=43).map(|row| format!("f{row}"));
+    faults.chain((1..=24).chain(29..=30).map(|row| format!("a{row}")))
 }
 
 #[test]

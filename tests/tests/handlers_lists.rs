@@ -57,7 +57,10 @@ fn every_filter_finds_the_runs_it_names_and_no_others() {
         (vec![("since", at.as_str())], &all[..2]),
         (vec![("until", at.as_str())], &all[2..]),
         (vec![("since", at.as_str()), ("until", at.as_str())], &[]),
-        (vec![("since", "2026-01-01T00:00:00Z"), ("until", "2126-01-01T00:00:00Z"), ("limit", "2")], &all[..2]),
+        (
+            vec![("since", "2026-01-01T00:00:00Z"), ("until", "2126-01-01T00:00:00Z"), ("limit", "2")],
+            &all[..2],
+        ),
     ] {
         assert_eq!(ids(&get(&story, "/v1/runs", &query)), wanted, "{query:?}");
     }

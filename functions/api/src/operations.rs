@@ -4,10 +4,12 @@ use std::sync::LazyLock;
 
 use http::Method;
 use pushway_core::access::Scope;
+mod lists;
 use pushway_core::{api, deployments, environment, plan, steering, test_answers, test_history};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::reply::{JSON, JSON_SCHEMA};
 use crate::{explain, insights, lists, pipelines, runs, test_cases, tokens};
+use crate::lists::Runs;
 
 /// What an operation does; `dispatch` has an arm for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +152,7 @@ pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         of_runs(),
         of_people(),
         of_environments(),
-        of_what_there_is(),
+        lists::operations(),
         of_repositories(),
         insights::operations(),
         of_access(),
@@ -185,8 +187,8 @@ fn of_runs() -> Vec<Operation> {
             "/v1/runs",
             "Runs, newest first; a page may be short, or empty, and still have a next one",
         )
-            .asks::<lists::Runs>()
-            .gives::<api::RunsPage>(),
+        .asks::<Runs>()
+        .gives::<api::RunsPage>(),
         post(
             Verb::StartRun,
             "startRun",
@@ -331,36 +333,6 @@ fn of_environments() -> Vec<Operation> {
         .takes::<api::RollbackOrder>()
         .gives::<api::Started>()
         .with(&[202, 200]),
-    ]
-}
-
-fn of_what_there_is() -> Vec<Operation> {
-    vec![
-        get(
-            Verb::ListEnvironments,
-            "listEnvironments",
-            "/v1/environments",
-            "All environments, by pipeline and name: what serves, who deploys or waits, what is frozen",
-        )
-        .asks::<pipelines::OfPipeline>()
-        .gives::<api::EnvironmentsPage>(),
-        get(Verb::ListPipelines, "listPipelines", "/v1/pipelines", "All pipelines, by name, with their newest run")
-            .asks::<lists::From>()
-            .gives::<api::PipelinesPage>(),
-        get(
-            Verb::ShowPipeline,
-            "getPipeline",
-            "/v1/pipelines/{pipeline}",
-            "A pipeline: its newest runs, and what serves where",
-        )
-        .gives::<deployments::PipelineView>(),
-        get(
-            Verb::ShowCommit,
-            "getCommit",
-            "/v1/commits/{commit}",
-            "A commit: its runs, where it serves, and what took its place where it does no more",
-        )
-        .gives::<deployments::CommitView>(),
     ]
 }
 

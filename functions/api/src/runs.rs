@@ -6,7 +6,9 @@ use pushway_core::api::{
 use pushway_core::fact::{JobId, LogPointer};
 use pushway_core::ids::RunId;
 use pushway_core::plan::Plan;
-use pushway_core::ports::{Clock, Fault, History, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery, SealingKey};
+use pushway_core::ports::{
+    Clock, Fault, History, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery, SealingKey,
+};
 use pushway_core::run::{JobState, Run};
 use schemars::JsonSchema;
 use serde::Deserialize;

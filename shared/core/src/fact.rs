@@ -462,6 +462,57 @@ pub struct BuildPhase {
     pub to: Timestamp,
 }
 
+impl JobEnd {
+    /// What the ends of all jobs of a run may take together, in bytes of JSON: the run lies in one item of the table,
+    /// which takes 400 KB (row F22).
+    const ALL_JOBS: usize = 150 * 1024;
+    /// And each of them at most, since a failure is kept twice: as its job's and as the run's.
+    const ONE_JOB: usize = 60 * 1024;
+
+    /// What one of so many jobs may take.
+    pub fn room(jobs: usize) -> usize {
+        (Self::ALL_JOBS / jobs.max(1)).min(Self::ONE_JOB)
+    }
+
+    /// The same without what finds no room: the oldest evidence goes first, then names of failing tests, then words.
+    /// Outputs stay whole, since others use them; where they alone are too large, this is `Err` with their size.
+    pub fn fitted(mut self, room: usize) -> Result<Self, usize> {
+        let outputs = json_bytes(&(&self.outputs, &self.images));
+        if outputs > room / 2 {
+            return Err(outputs);
+        }
+        while json_bytes(&self) > room {
+            let evidence = self.failure.as_mut().map(|cause| &mut cause.evidence);
+            let failing = self.tests.as_mut().map(|tests| &mut tests.failing);
+            if let Some(evidence) = evidence.filter(|lines| !lines.is_empty()) {
+                evidence.remove(0);
+            } else if let Some(failing) = failing.filter(|names| names.len() > 1) {
+                failing.pop();
+            } else {
+                break;
+            }
+        }
+        for max in [200, 50, 20] {
+            if json_bytes(&self) <= room {
+                break;
+            }
+            self.tests
+                .iter_mut()
+                .flat_map(|tests| &mut tests.failing)
+                .for_each(|name| *name = bounded(name, max));
+            if let Some(cause) = &mut self.failure {
+                cause.summary = bounded(&cause.summary, max);
+                cause.advice = bounded(&cause.advice, max);
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn json_bytes(thing: &impl Serialize) -> usize {
+    serde_json::to_string(thing).map_or(usize::MAX, |text| text.len())
+}
+
 /// Counts of test cases, and the first failing ones by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestSummary {

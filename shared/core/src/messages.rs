@@ -190,6 +190,20 @@ pub fn outputs_missing(job: &JobId, missing: &[&VariableName]) -> Cause {
     Cause::new(job, summary, "name it under env.exported-variables in the buildspec and set it in a command")
 }
 
+/// A build whose outputs find no room in the run's record.
+pub fn outputs_too_large(job: &JobId, bytes: usize, most: usize) -> Cause {
+    let summary = format!(
+        "the outputs take {} KB, and {} KB find room beside those of the other jobs",
+        bytes / 1024,
+        most / 1024
+    );
+    Cause::new(
+        job,
+        summary,
+        "export less: put long values into a file or into Parameter Store and export its name",
+    )
+}
+
 /// A build that did not end in time, by Pushway's own clock.
 pub fn build_overdue(job: &JobId) -> Cause {
     let summary = "the build had not ended when its time was over; it was told to stop";

@@ -43,8 +43,8 @@ mod repositories;
 mod schedules;
 mod test_cases;
 
-pub use access::{AuditTrail, Orders, Tokens};
 pub use crate::listing::{RunFilter, RunPage, RunQuery};
+pub use access::{AuditTrail, Orders, Tokens};
 pub use artifacts::{ArtifactView, ReadArtifacts, ReadImages, TagView};
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use definitions::ReadDefinitions;

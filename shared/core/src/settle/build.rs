@@ -9,6 +9,7 @@ use super::{Settled, answer, load, try_record, wake_dependents};
 use crate::contract::errors;
 use crate::fact::{Fact, JobEnd, JobId};
 use crate::ids::VariableName;
+use crate::image_file::BuiltImages;
 use crate::messages;
 use crate::plan::JobPlan;
 use crate::ports::{
@@ -106,6 +107,7 @@ where
     let Some(tested) = test_cases::keep(ports, run, job, attempt, view).await? else { return Ok(None) };
     let end = ended(ports, plan, job, attempt, view, &tested).await?;
     let end = with_images(ports, Left { run: run.id, job, attempt }, whole, plan, end).await?;
+    let end = kept(end, job, run.jobs.len());
     test_cases::remember(ports, run, attempt, &tested, (view, end.will_retry)).await?;
     Ok(Some(end))
 }
@@ -124,6 +126,17 @@ where
         Some(cause) if end.will_retry => answer(ports, wait, Some((errors::JOB_RETRY, &cause.summary))).await,
         Some(cause) => answer(ports, wait, Some((errors::JOB_FAILED, &cause.summary))).await,
     }
+}
+
+/// What the run keeps of a build's end.
+fn kept(end: JobEnd, job: &JobId, jobs: usize) -> JobEnd {
+    let room = JobEnd::room(jobs);
+    let bare = JobEnd { outputs: BTreeMap::new(), images: BuiltImages::default(), ..end.clone() };
+    end.fitted(room).unwrap_or_else(|bytes| JobEnd {
+        failure: Some(messages::outputs_too_large(job, bytes, room / 2)),
+        will_retry: false,
+        ..bare
+    })
 }
 
 /// The end of a build that `CodeBuild` does not know.
