@@ -5,13 +5,18 @@ use pushway_core::api;
 use pushway_core::pipeline_file::JSON_SCHEMA;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
-    Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations, RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
+    Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims,
+    Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations,
+    RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use crate::call::Call;
 use crate::operations::Verb;
 use crate::reply::{Problem, Reply};
-use crate::{approvals, environments, explain, insights, openapi, order, pauses, pipelines, repositories, runs, start, steer, test_cases, tokens};
+use crate::{
+    approvals, environments, explain, insights, openapi, order, pauses, pipelines, repositories, runs, start,
+    steer, test_cases, tokens,
+};
 
 /// Carries out what was asked, if it makes sense and who asks may ask it: orders by their rules, the rest at once.
 pub(crate) async fn dispatch<P>(ports: &P, call: Result<Call<'_>, Problem>) -> Result<Reply, Problem>
@@ -77,10 +82,10 @@ where
             Verb::Continue => Reply::ok(&pauses::go_on(ports, call).await?),
             Verb::GoBack => Reply::ok(&pauses::go_back(ports, call).await?),
             Verb::ListEnvironments => Reply::ok(&pipelines::environments(ports, call).await?),
-        Verb::ListPipelines => Reply::ok(&pipelines::list(ports, call).await?),
-        Verb::ShowPipeline => Reply::ok(&pipelines::show(ports, call).await?),
-        Verb::ShowCommit => Reply::ok(&pipelines::commit(ports, call).await?),
-        Verb::ShowEnvironment => Reply::ok(&environments::show(ports, call).await?),
+            Verb::ListPipelines => Reply::ok(&pipelines::list(ports, call).await?),
+            Verb::ShowPipeline => Reply::ok(&pipelines::show(ports, call).await?),
+            Verb::ShowCommit => Reply::ok(&pipelines::commit(ports, call).await?),
+            Verb::ShowEnvironment => Reply::ok(&environments::show(ports, call).await?),
             Verb::Freeze => Reply::ok(&environments::freeze(ports, call).await?),
             Verb::Unfreeze => Reply::ok(&environments::unfreeze(ports, call).await?),
             Verb::RollBack => environments::rollback(ports, call).await,

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::call::Call;
 use crate::operations::{Operation, Verb, get};
+use crate::pipelines::newest;
 use crate::reply::{Problem, Reply};
 use crate::runs;
 
@@ -135,7 +136,7 @@ where
 
 /// The pipelines that ran last, as far as a page of the history tells.
 async fn latest<P: History + Clock>(ports: &P) -> Read<BTreeSet<PipelineName>> {
-    let query = RunQuery { pipeline: None, before: None, limit: LOOKED_THROUGH, now: ports.now() };
+    let query = RunQuery::newest(LOOKED_THROUGH, ports.now());
     let mut names = BTreeSet::new();
     for run in ports.list(&query).await?.runs {
         if names.len() < MOST_PIPELINES {
@@ -171,8 +172,7 @@ async fn last_status<P>(ports: &P, pipeline: PipelineName, branch: Option<String
 where
     P: ReadRuns + History + Hooks + Clock,
 {
-    let query = RunQuery { pipeline: Some(pipeline), before: None, limit: LOOKED_THROUGH, now: ports.now() };
-    let runs = ports.list(&query).await?.runs;
+    let runs = newest(ports, &pipeline, LOOKED_THROUGH).await?;
     let Some(newest) = runs.first() else { return Ok(None) };
     let branch = match branch {
         Some(branch) => branch,

@@ -34,7 +34,9 @@ use pushway_core::access::{Principal, Scopes};
 use pushway_core::contract::Failure;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
-    Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims, Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations, RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
+    Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims,
+    Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations,
+    RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use call::Call;

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use http::Method;
 use pushway_core::access::Scope;
 mod lists;
-use pushway_core::{api, deployments, environment, plan, steering, test_answers, test_history};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use crate::lists::Runs;
 use crate::reply::{JSON, JSON_SCHEMA};
 use crate::{explain, insights, lists, pipelines, runs, test_cases, tokens};
-use crate::lists::Runs;
+use pushway_core::{api, deployments, environment, plan, steering, test_answers, test_history};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 /// What an operation does; `dispatch` has an arm for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

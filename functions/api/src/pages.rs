@@ -13,7 +13,8 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use pushway_core::ports::{
-    Clock, Environments, Fault, History, Overdue, ReadBuilds, ReadLogs, ReadRuns, Tokens,
+    Clock, Environments, Fault, History, ListEnvironments, ListPipelines, Overdue, ReadBuilds, ReadLogs,
+    ReadRuns, SealingKey, Tokens,
 };
 use pushway_dashboard::{
     ASSET_CACHE, Asset, Frame, LoginPage, ProblemPage, Section, Template, asset, headers, links,
@@ -97,7 +98,17 @@ impl Look<'_> {
 /// Answers who asks for a page or an asset; `None` where the address is neither's.
 pub(crate) async fn answer<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Option<Reply>
 where
-    P: ReadRuns + History + Environments + Overdue + ReadBuilds + ReadLogs + Tokens + Clock,
+    P: ReadRuns
+        + History
+        + Environments
+        + ListEnvironments
+        + ListPipelines
+        + Overdue
+        + ReadBuilds
+        + ReadLogs
+        + SealingKey
+        + Tokens
+        + Clock,
 {
     if request.request_context.http.method != Method::GET {
         return None;

@@ -112,7 +112,7 @@ where
 }
 
 /// The records of the environments that runs may have deployed to: those of their pipelines.
-async fn records<P: ListEnvironments + Environments>(
+pub(crate) async fn records<P: ListEnvironments + Environments>(
     ports: &P,
     runs: &[RunSummary],
 ) -> Result<Vec<EnvironmentRecord>, Fault> {
@@ -133,7 +133,8 @@ async fn records<P: ListEnvironments + Environments>(
     Ok(records)
 }
 
-async fn newest<P: History + Clock>(
+/// A pipeline's newest runs.
+pub(crate) async fn newest<P: History + Clock>(
     ports: &P,
     pipeline: &PipelineName,
     limit: usize,

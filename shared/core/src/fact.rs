@@ -362,6 +362,8 @@ impl Fact {
             | Self::Planned { .. }
             | Self::Queued { .. }
             | Self::Overtaken { .. }
+            | Self::TakenOver { .. }
+            | Self::StopAsked { .. }
             | Self::JobStarted { .. }
             | Self::JobEnded { .. }
             | Self::Broke { .. }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{BuildPhase, JobId, LogPointer, Scheduled, TestSummary};
+use crate::fact::{BuildPhase, JobId, LogPointer, Scheduled};
 use crate::ids::{CommitSha, Digest, RunId};
 use crate::plan::{JobPlan, MetricSource, Place};
 use crate::source::{CloneLogin, Zone};

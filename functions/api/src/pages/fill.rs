@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use pushway_core::environment::EnvironmentRecord;
 use pushway_core::fact::JobId;
 use pushway_core::ids::{CommitSha, RunId};
-use pushway_core::ports::{Clock, Environments, History, Overdue, ReadBuilds, ReadLogs, ReadRuns, RunQuery};
+use pushway_core::ports::{
+    Clock, Environments, History, ListEnvironments, ListPipelines, Overdue, ReadBuilds, ReadLogs, ReadRuns,
+    SealingKey,
+};
 use pushway_core::summary::RunSummary;
 use pushway_core::views::LogPage;
 use pushway_dashboard::{
@@ -15,13 +18,26 @@ use pushway_dashboard::{
 
 use super::{Look, Page, overview};
 use crate::call::parsed;
+use crate::pipelines::{newest, records};
 use crate::reply::Problem;
 use crate::{approvals, runs};
+
+/// Runs of a pipeline that are looked through for what an environment's page shows of them.
+const LATEST: usize = 100;
 
 /// Renders the page that is looked at.
 pub(super) async fn page<P>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem>
 where
-    P: ReadRuns + History + Environments + Overdue + ReadBuilds + ReadLogs + Clock,
+    P: ReadRuns
+        + History
+        + Environments
+        + ListEnvironments
+        + ListPipelines
+        + Overdue
+        + ReadBuilds
+        + ReadLogs
+        + SealingKey
+        + Clock,
 {
     match look.page {
         Page::Overview => overview::page(ports, look).await,
@@ -112,9 +128,8 @@ async fn latest<P: History + Clock>(
     ports: &P,
     record: &EnvironmentRecord,
 ) -> Result<BTreeMap<RunId, RunSummary>, Problem> {
-    let pipeline = Some(record.pipeline.clone());
-    let query = RunQuery { pipeline, before: None, limit: 100, now: ports.now() };
-    Ok(ports.list(&query).await?.runs.into_iter().map(|run| (run.id, run)).collect())
+    let runs = newest(ports, &record.pipeline, LATEST).await?;
+    Ok(runs.into_iter().map(|run| (run.id, run)).collect())
 }
 
 async fn environment<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
@@ -150,12 +165,12 @@ where
 
 async fn commit<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
 where
-    P: ReadRuns + History + Environments,
+    P: History + ListEnvironments + Environments,
 {
     let commit: CommitSha = parsed(look.text("commit"))?;
     let runs = ports.of_commit(&commit).await?;
     let mut deployments = Vec::new();
-    for record in overview::environments(ports, &runs).await? {
+    for record in records(ports, &runs).await? {
         deployments.extend(overview::deployed(&record, &commit));
     }
     let page = CommitPage {

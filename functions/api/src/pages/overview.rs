@@ -1,36 +1,40 @@
 //! The overview: what waits, what runs, which pipelines there are and what they have brought where.
 
-use std::collections::BTreeMap;
-
 use pushway_core::environment::EnvironmentRecord;
-use pushway_core::ids::{CommitSha, PipelineName};
-use pushway_core::ports::{Clock, Environments, Fault, History, Overdue, ReadRuns, RunQuery};
+use pushway_core::ids::CommitSha;
+use pushway_core::listing::RunFilter;
+use pushway_core::ports::{
+    Clock, Fault, History, ListEnvironments, ListPipelines, Overdue, ReadRuns, RunQuery, SealingKey,
+};
 use pushway_core::summary::RunSummary;
-use pushway_dashboard::{Deployment, OverviewPage, PipelineLine, RunFilter};
+use pushway_dashboard::{Deployment, OverviewPage, PipelineLine};
 
 use super::{Look, fill};
 use crate::call::parsed;
+use crate::lists::{next, position};
+use crate::pipelines::newest;
 use crate::reply::Problem;
 
 /// Runs on a page.
 const SHOWN: usize = 25;
-/// Runs that are looked through for what runs, and for pipelines.
+/// Runs that are looked through for what runs now.
 const LATEST: usize = 100;
 /// Pipelines that are shown; each takes a few reads.
-const PIPELINES: usize = 12;
+const PIPELINES: usize = 24;
+/// Environments of a pipeline that are shown.
+const ENVIRONMENTS: usize = 13;
 /// Runs of a pipeline that its line draws.
 const DRAWN: usize = 12;
 
 pub(super) async fn page<P>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem>
 where
-    P: ReadRuns + History + Environments + Overdue + Clock,
+    P: ReadRuns + History + ListPipelines + ListEnvironments + Overdue + SealingKey + Clock,
 {
     let waiting = fill::waiting(ports).await?;
     look.frame.waiting = waiting.len();
-    let query = RunQuery { pipeline: None, before: None, limit: LATEST, now: ports.now() };
-    let latest = ports.list(&query).await?.runs;
-    let running: Vec<RunSummary> = latest.iter().filter(|run| !run.status.is_terminal()).cloned().collect();
-    let pipelines = pipelines(ports, &latest).await?;
+    let latest = ports.list(&RunQuery::newest(LATEST, ports.now())).await?.runs;
+    let running: Vec<RunSummary> = latest.into_iter().filter(|run| !run.status.is_terminal()).collect();
+    let pipelines = pipelines(ports).await?;
     let (runs, next) = listed(ports, look).await?;
     let page = OverviewPage {
         frame: &look.frame,
@@ -38,15 +42,16 @@ where
         running: &running,
         pipelines: &pipelines,
         runs: &runs,
-        filter: &filter(look),
+        filter: &shown(look),
         next: next.as_deref(),
     };
     look.show(&page, &page.as_main())
 }
 
-fn filter(look: &Look<'_>) -> RunFilter {
+/// The filter as its form shows it.
+fn shown(look: &Look<'_>) -> pushway_dashboard::RunFilter {
     let query = &look.query;
-    RunFilter {
+    pushway_dashboard::RunFilter {
         pipeline: query.pipeline.clone(),
         branch: query.branch.clone(),
         status: query.status.clone(),
@@ -54,68 +59,41 @@ fn filter(look: &Look<'_>) -> RunFilter {
     }
 }
 
-/// A page of the runs that the filter lets through, and where the next one begins. What no index knows is looked for
-/// among the runs of one read: such a page may be short.
-async fn listed<P: History + Clock>(
+/// A page of the runs that the filter lets through, and where the next one begins.
+async fn listed<P: History + SealingKey + Clock>(
     ports: &P,
     look: &Look<'_>,
 ) -> Result<(Vec<RunSummary>, Option<String>), Problem> {
-    let RunFilter { pipeline, branch, status, author } = filter(look);
-    let given = |text: &str| !text.is_empty();
-    let pipeline: Option<PipelineName> = if given(&pipeline) { Some(parsed(&pipeline)?) } else { None };
-    let before = if given(&look.query.cursor) { Some(parsed(&look.query.cursor)?) } else { None };
-    let is_narrow = [&branch, &status, &author].into_iter().any(|text| given(text));
-    let limit = if is_narrow { LATEST } else { SHOWN };
-    let page = ports.list(&RunQuery { pipeline, before, limit, now: ports.now() }).await?;
-    let author = author.to_lowercase();
-    let is_wanted = |run: &RunSummary| {
-        (branch.is_empty() || run.git_ref.short() == branch || run.git_ref.as_str() == branch)
-            && (status.is_empty() || run.status.as_str() == status)
-            && run.author.to_lowercase().contains(&author)
+    let query = &look.query;
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let filter = RunFilter {
+        pipeline: given(&query.pipeline).map(|text| parsed(&text)).transpose()?,
+        git_ref: given(&query.branch)
+            .map(|text| RunFilter::branch(&text))
+            .transpose()
+            .map_err(|error| Problem::BadRequest(error.to_string()))?,
+        status: given(&query.status).map(|text| parsed(&text)).transpose()?,
+        author: given(&query.author),
+        ..RunFilter::default()
     };
-    let runs = page.runs.into_iter().filter(is_wanted).collect();
-    Ok((runs, page.next.map(|next| next.to_string())))
+    let before = position(ports, &("page", &filter), given(&query.cursor).as_deref()).await?;
+    let query = RunQuery { filter, before, limit: SHOWN, now: ports.now() };
+    let page = ports.list(&query).await?;
+    let next = next(ports, &("page", &query.filter), page.next.as_ref()).await?;
+    Ok((page.runs, next))
 }
 
-async fn pipelines<P>(ports: &P, latest: &[RunSummary]) -> Result<Vec<PipelineLine>, Fault>
+async fn pipelines<P>(ports: &P) -> Result<Vec<PipelineLine>, Fault>
 where
-    P: ReadRuns + Environments,
+    P: History + ListPipelines + ListEnvironments + Clock,
 {
-    let mut of: BTreeMap<&PipelineName, Vec<RunSummary>> = BTreeMap::new();
-    for run in latest {
-        if let Some(pipeline) = &run.pipeline {
-            of.entry(pipeline).or_default().push(run.clone());
-        }
-    }
     let mut lines = Vec::new();
-    for (name, mut recent) in of.into_iter().take(PIPELINES) {
-        let environments = environments(ports, &recent).await?;
-        recent.truncate(DRAWN);
-        let repository = recent.first().map(|run| run.repository.clone()).unwrap_or_default();
-        lines.push(PipelineLine { name: name.clone(), repository, recent, environments });
+    for claim in ports.pipelines(None, PIPELINES).await?.pipelines {
+        let recent = newest(ports, &claim.pipeline, DRAWN).await?;
+        let environments = ports.environments(Some(&claim.pipeline), None, ENVIRONMENTS).await?.environments;
+        lines.push(PipelineLine { name: claim.pipeline, repository: claim.repository, recent, environments });
     }
     Ok(lines)
-}
-
-/// The environments that the newest planned run of each pipeline deploys to.
-pub(super) async fn environments<P>(ports: &P, runs: &[RunSummary]) -> Result<Vec<EnvironmentRecord>, Fault>
-where
-    P: ReadRuns + Environments,
-{
-    let mut newest: BTreeMap<&PipelineName, &RunSummary> = BTreeMap::new();
-    for run in runs {
-        if let Some(pipeline) = &run.pipeline {
-            newest.entry(pipeline).or_insert(run);
-        }
-    }
-    let mut records = Vec::new();
-    for (pipeline, run) in newest.into_iter().take(PIPELINES) {
-        let Some(run) = ports.load(run.id).await? else { continue };
-        for state in &run.environments {
-            records.push(ports.environment(pipeline, &state.name).await?);
-        }
-    }
-    Ok(records)
 }
 
 /// A commit's places in an environment.

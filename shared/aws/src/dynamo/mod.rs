@@ -10,9 +10,9 @@ mod bulk;
 mod catalog;
 mod deliveries;
 mod environments;
-mod figures;
 #[cfg(test)]
 mod fake;
+mod figures;
 mod history;
 mod hooks;
 pub(crate) mod meter;
@@ -20,8 +20,8 @@ mod overdue;
 mod plans;
 mod repositories;
 mod runs;
-mod test_cases;
 pub(crate) mod sealing;
+mod test_cases;
 #[cfg(test)]
 mod tests;
 mod versioned;

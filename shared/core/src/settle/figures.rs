@@ -4,6 +4,7 @@ use super::load;
 use crate::environment::{Deployed, EnvironmentRecord};
 use crate::figures::{Changes, Figures, MAX_CHANGES};
 use crate::ids::RunId;
+use crate::listing::RunFilter;
 use crate::ports::{Answer, Clock, Environments, History, Plans, ReadRuns, RunFigures, RunQuery};
 use crate::run::{EnvironmentState, Run, Status};
 use crate::summary::RunSummary;
@@ -37,12 +38,9 @@ where
     let mut changes = Changes::new();
     let live: Vec<&EnvironmentState> = run.environments.iter().filter(|state| state.is_live()).collect();
     let Some(pipeline) = run.pipeline.as_ref().filter(|_| !live.is_empty()) else { return Ok(changes) };
-    let query = RunQuery {
-        pipeline: Some(pipeline.clone()),
-        before: Some(run.id),
-        limit: LOOKED_THROUGH,
-        now: ports.now(),
-    };
+    let filter = RunFilter { pipeline: Some(pipeline.clone()), ..RunFilter::default() };
+    let before = Some(run.id);
+    let query = RunQuery { filter, before, limit: LOOKED_THROUGH, now: ports.now() };
     let before = ports.list(&query).await?.runs;
     for state in live {
         let record = ports.environment(pipeline, &state.name).await?;
