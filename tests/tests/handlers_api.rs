@@ -85,7 +85,7 @@ fn a30_questions_that_make_no_sense_are_refused_and_unknown_runs_are_absent() {
     let run = story.play();
     let absent = RUN_OF_NOBODY;
     for (status, method, path) in [
-        (404, "GET", "/"),
+        (404, "GET", "/v1"),
         (404, "GET", "/v1/runs/x"),
         (404, "GET", &format!("/v1/runs/{absent}")),
         (404, "GET", &format!("/v1/runs/{absent}/journal")),
