@@ -12,6 +12,8 @@ pub(crate) fn name(fact: &Fact) -> &'static str {
         Fact::Planned { .. } => "planned",
         Fact::Queued { .. } => "queued",
         Fact::Overtaken { .. } => "overtaken",
+        Fact::StopAsked { .. } => "stop asked",
+        Fact::TakenOver { .. } => "taken over",
         Fact::JobStarted { .. } => "job started",
         Fact::JobEnded { .. } => "job ended",
         Fact::ApprovalAsked { .. } => "approval asked",
@@ -56,6 +58,10 @@ pub(crate) fn sentence(fact: &Fact) -> String {
         }
         Fact::Queued { behind } => format!("waits behind run {behind}"),
         Fact::Overtaken { by, rule } => format!("{rule} (run {by})"),
+        Fact::StopAsked { stop } => pushway_core::messages::stopped_by(stop),
+        Fact::TakenOver { from, jobs, environments } => {
+            format!("what run {from} has done counts: {}", counts(jobs.len(), environments.len()))
+        }
         Fact::JobStarted { job, attempt, build } => format!("{job}, attempt {attempt}, as {build}"),
         Fact::JobEnded { job, attempt, end } => {
             let result = end.failure.as_ref().map_or_else(|| "succeeded".to_owned(), of);

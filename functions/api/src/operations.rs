@@ -7,8 +7,8 @@ use pushway_core::access::Scope;
 mod lists;
 use crate::lists::Runs;
 use crate::reply::{JSON, JSON_SCHEMA};
-use crate::{explain, insights, lists, pipelines, runs, test_cases, tokens};
-use pushway_core::{api, deployments, environment, plan, steering, test_answers, test_history};
+use crate::{explain, insights, runs, test_cases, tokens};
+use pushway_core::{api, environment, plan, steering, test_answers, test_history};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 /// What an operation does; `dispatch` has an arm for each.

@@ -23,6 +23,7 @@ fn summary(second: i64, environments: Option<&[&str]>) -> RunSummary {
         received_at: at(second),
         updated_at: at(second),
         duration_seconds: None,
+        retry_of: None,
         cause: None,
         environments: environments.map(|names| names.iter().map(brief).collect()),
         environments_left_out: 0,
