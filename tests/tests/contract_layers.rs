@@ -66,7 +66,7 @@ fn a_handler_is_linked_without_aws() {
         let main = text(format!("functions/{name}/src/main.rs"));
         assert!(main.lines().count() <= 40, "functions/{name}/src/main.rs only wires");
         // The API is many small verbs, and fills the pages.
-        let most = if name == "api" { 3_500 } else { 800 };
+        let most = if name == "api" { 4_500 } else { 800 };
         assert!(
             sources(&format!("functions/{name}/src")).lines().count() <= most,
             "function {name} is too long"

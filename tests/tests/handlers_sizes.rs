@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use pushway_core::fact::{Cause, JobEnd, JobStage, TestSummary};
+use pushway_core::fact::{BuildPhase, Cause, JobEnd, JobStage, TestSummary};
 use pushway_core::run::Status;
 use pushway_core::testing::BuildScript;
 use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, push_body};
@@ -49,7 +49,7 @@ fn f22_fifty_jobs_with_100000_failing_tests_each_are_a_run_that_can_be_stored() 
     for n in 0..49 {
         writeln!(jobs, "  unit-{n}: {{ buildspec: ci/unit.yml, timeout: 10m }}").unwrap();
         let failing = vec![hostile(1_000); 20];
-        let tests = TestSummary { passed: 1, failed: 100_000, skipped: 0, failing };
+        let tests = TestSummary { passed: 1, failed: 100_000, failing, ..TestSummary::default() };
         story.world().script_build(
             JobStage::Test,
             &format!("unit-{n}"),
@@ -94,11 +94,14 @@ proptest! {
     fn f22_a_jobs_end_finds_its_room_whatever_was_said(
         words in ".{0,2000}", lines in proptest::collection::vec(".{0,600}", 0..40),
         names in proptest::collection::vec(".{0,1500}", 0..20), jobs in 1usize..100, output in ".{0,200}",
+        phases in 0usize..12,
     ) {
         let failure = Cause::new("test/unit", &words, &words).with_evidence(lines);
         let tests = TestSummary { failed: 100_000, failing: names.clone(), ..TestSummary::default() };
         let outputs = [("OUT".parse().unwrap(), output)].into();
-        let end = JobEnd { failure: Some(failure), tests: Some(tests), outputs, ..JobEnd::default() };
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let phases = vec![BuildPhase { name: "DOWNLOAD_SOURCE".into(), from: at, to: at }; phases];
+        let end = JobEnd { failure: Some(failure), tests: Some(tests), outputs, phases, ..JobEnd::default() };
         let room = JobEnd::room(jobs);
         match end.clone().fitted(room) {
             Ok(kept) => {

@@ -476,7 +476,8 @@ impl JobEnd {
         (Self::ALL_JOBS / jobs.max(1)).min(Self::ONE_JOB)
     }
 
-    /// The same without what finds no room: the oldest evidence goes first, then names of failing tests, then words.
+    /// The same without what finds no room: the oldest evidence goes first, then names of failing tests, then phases,
+    /// then words.
     /// Outputs stay whole, since others use them; where they alone are too large, this is `Err` with their size.
     pub fn fitted(mut self, room: usize) -> Result<Self, usize> {
         let outputs = json_bytes(&(&self.outputs, &self.images));
@@ -490,6 +491,9 @@ impl JobEnd {
                 evidence.remove(0);
             } else if let Some(failing) = failing.filter(|names| names.len() > 1) {
                 failing.pop();
+            } else if !self.phases.is_empty() {
+                // Their beginning and end are kept, so only waiting and work are no longer told apart.
+                self.phases.clear();
             } else {
                 break;
             }

@@ -188,6 +188,7 @@ pub(super) fn live(story: Story, from: i64) -> Story {
         environment: environment.clone(),
         failure: None,
         ended_at: Some(before(from - 70)),
+        draining_since: None,
     };
     let start = WatchStart { at: before(from - 92), ends_at: before(from - 152), stopped: vec![] };
     story
@@ -243,7 +244,12 @@ pub(super) fn failed() -> Story {
         .deploying(t - 420, "production", 31, 'b')
         .then(
             t - 540,
-            Fact::DeployEnded { environment: production.clone(), failure: Some(failure), ended_at: None },
+            Fact::DeployEnded {
+                environment: production.clone(),
+                failure: Some(failure),
+                ended_at: None,
+                draining_since: None,
+            },
         )
         .then(
             t - 542,
