@@ -12,7 +12,7 @@ use pushway_core::testing::{BuildScript, Injected, World};
 use pushway_tests::sim::Events;
 use pushway_tests::sim::every_call::{at_every_call, push};
 use pushway_tests::sim::people::{arn, get, post};
-use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, image_of, old_image};
+use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, image_of, old_image, parse};
 use serde_json::{Value, json};
 
 fn retry(world: &World, run: RunId, from: &str) -> (u64, Value) {
@@ -25,7 +25,7 @@ fn retried(story: &mut Story, run: RunId, from: &str) -> (Run, Vec<String>) {
     story.world().advance(SignedDuration::from_secs(1));
     let (status, answer) = retry(&story.world(), run, from);
     assert_eq!((status, &answer["of"], &answer["new"]), (202, &json!(run), &json!(true)), "{answer}");
-    let id: RunId = answer["run_id"].as_str().unwrap().parse().unwrap();
+    let id: RunId = parse(answer["run_id"].as_str().expect("a run"));
     assert_eq!(
         retry(&story.world(), run, from).1["run_id"],
         answer["run_id"],
@@ -42,7 +42,7 @@ fn refused(story: &Story, run: RunId, from: &str, words: &str) {
     let runs = story.world().runs().len();
     let (status, problem) = retry(&story.world(), run, from);
     assert_eq!(status, 409, "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains(words), "{problem}");
+    assert!(problem["detail"].as_str().expect("a detail").contains(words), "{problem}");
     assert_eq!(story.world().runs().len(), runs);
 }
 
@@ -259,7 +259,8 @@ fn a_retry_of_a_fork_is_trusted_no_further_than_its_approval() {
 
 #[test]
 fn a_run_that_was_stopped_is_retried_from_where_it_was() {
-    let at: [(fn(&Run) -> bool, Status, &[&str]); 2] = [
+    type At = fn(&Run) -> bool;
+    let at: [(At, Status, &[&str]); 2] = [
         (|run| run.status == Status::Testing, Status::Stopped, &["test/unit"]),
         (|run| run.environments.iter().any(|state| state.deployment.is_some()), Status::RolledBack, &[]),
     ];

@@ -6,7 +6,7 @@ use pushway_core::forge::CheckState;
 use pushway_core::ids::RunId;
 use pushway_core::notice::statuses;
 use pushway_core::ports::Clock as _;
-use pushway_core::run::{Run, Status, Stop};
+use pushway_core::run::{Run, Status, Stop, TaskState};
 use pushway_core::settle::try_record;
 use pushway_core::source::Trigger;
 use pushway_core::testing::{Behaviour, BuildScript, Injected, World};
@@ -199,7 +199,7 @@ fn a_migration_is_let_end_and_the_service_is_not_moved() {
         "{PIPELINE}    before: [ {{ ecs_task: {{ command: [a], timeout: 5m }} }}, {{ ecs_task: {{ command: [b], timeout: 5m }} }} ]\n"
     );
     let id = at(&mut story, &file, |run| {
-        run.environments.iter().any(|state| state.before.iter().any(|task| task.is_running()))
+        run.environments.iter().any(|state| state.before.iter().any(TaskState::is_running))
     });
     let (run, follows) = stopped(&mut story, id);
     assert_eq!(run.status, Status::Stopped, "{}", cause(&run));
@@ -279,14 +279,16 @@ fn a_second_stop_is_the_first_one_and_what_is_over_is_not_stopped() {
 /// A stop whose caller died as soon as it was recorded.
 fn die_asking(world: &World, id: RunId) {
     let asked = Stop { by: arn("ada"), reason: "wrong branch".into() };
-    block_on(try_record(world, id, Fact::StopAsked { stop: asked })).unwrap().unwrap();
+    let recorded = block_on(try_record(world, id, Fact::StopAsked { stop: asked }));
+    recorded.expect("it is stored").expect("it may be said");
 }
 
 #[test]
 fn a_stop_whose_caller_died_is_carried_out_by_the_sweep() {
     let asking = format!("{PIPELINE}    approval: {{ required: 1 }}\n");
     let watching = format!("{PIPELINE}    watch: {{ for: 20m }}\n");
-    let waits: [(&str, &str, fn(&Run) -> bool, Status); 4] = [
+    type At = fn(&Run) -> bool;
+    let waits: [(&str, &str, At, Status); 4] = [
         ("builds", PIPELINE, builds, Status::Stopped),
         (
             "asks",
@@ -383,7 +385,7 @@ fn stopped_after(file: &str, facts: usize, events: Events) -> Option<(Story, Run
     let run = story.run(id);
     match status {
         202 => {
-            assert!(matches!(run.status, Status::Stopped | Status::RolledBack), "{facts}: {:?}", run.status)
+            assert!(matches!(run.status, Status::Stopped | Status::RolledBack), "{facts}: {:?}", run.status);
         }
         409 => assert_eq!(run.status, Status::Succeeded, "{facts}: {answer}"),
         other => panic!("{other}: {answer}"),

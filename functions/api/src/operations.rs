@@ -150,6 +150,7 @@ pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     [
         about(),
         of_runs(),
+        of_steering(),
         of_people(),
         of_environments(),
         lists::operations(),
@@ -201,26 +202,6 @@ fn of_runs() -> Vec<Operation> {
         .with(&[202, 200]),
         get(Verb::ShowRun, "getRun", "/v1/runs/{run}", "A run: where it stands, and why")
             .gives::<api::RunView>(),
-        post(
-            Verb::StopRun,
-            "stopRun",
-            "/v1/runs/{run}/stop",
-            Scope::Run,
-            "Stop a run: nothing of it begins any more, and a deploy under way goes back",
-        )
-        .takes::<api::Reasoned>()
-        .gives::<steering::StopAnswer>()
-        .with(&[202, 200]),
-        post(
-            Verb::RetryRun,
-            "retryRun",
-            "/v1/runs/{run}/retry",
-            Scope::Run,
-            "Start the same push again, whole or from where it failed",
-        )
-        .takes::<steering::RetryOrder>()
-        .gives::<steering::RetryAnswer>()
-        .with(&[202, 200]),
         get(
             Verb::Journal,
             "getJournal",
@@ -256,6 +237,32 @@ fn of_runs() -> Vec<Operation> {
             "A pipeline's flaky, lately failing and slowest tests",
         )
         .gives::<test_history::PipelineTests>(),
+    ]
+}
+
+/// What people do to a run as a whole.
+fn of_steering() -> Vec<Operation> {
+    vec![
+        post(
+            Verb::StopRun,
+            "stopRun",
+            "/v1/runs/{run}/stop",
+            Scope::Run,
+            "Stop a run: nothing of it begins any more, and a deploy under way goes back",
+        )
+        .takes::<api::Reasoned>()
+        .gives::<steering::StopAnswer>()
+        .with(&[202, 200]),
+        post(
+            Verb::RetryRun,
+            "retryRun",
+            "/v1/runs/{run}/retry",
+            Scope::Run,
+            "Start the same push again, whole or from where it failed",
+        )
+        .takes::<steering::RetryOrder>()
+        .gives::<steering::RetryAnswer>()
+        .with(&[202, 200]),
     ]
 }
 
