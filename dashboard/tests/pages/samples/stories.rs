@@ -165,10 +165,7 @@ pub(super) fn built(digit: char) -> JobEnd {
 }
 
 pub(super) fn tested(passed: u32) -> JobEnd {
-    JobEnd {
-        tests: Some(TestSummary { passed, failed: 0, skipped: 2, failing: vec![] }),
-        ..JobEnd::default()
-    }
+    JobEnd { tests: Some(TestSummary { passed, skipped: 2, ..TestSummary::default() }), ..JobEnd::default() }
 }
 
 pub(super) fn check(passed: bool) -> CheckResult {
@@ -358,7 +355,7 @@ pub(super) fn broken() -> Story {
     let cause = Cause::new("test/unit", "3 of 415 tests failed", "mend them, then push; or retry the job")
         .with_evidence(["FAIL src/till.test.ts".into()]);
     let failing = vec!["till › speaks French › counts to seventy".into(), "till › prints the sum".into()];
-    let tests = TestSummary { passed: 412, failed: 3, skipped: 0, failing };
+    let tests = TestSummary { passed: 412, failed: 3, failing, ..TestSummary::default() };
     let end = |will_retry| JobEnd {
         failure: Some(cause.clone()),
         will_retry,
