@@ -1,14 +1,15 @@
 //! Tests: those of a run, and what a pipeline remembers of its own.
 
 use pushway_core::ids::PipelineName;
-use pushway_core::ports::{Clock, ReadRuns, ReadTestCases, TestsOf};
+use pushway_core::ports::{Answer, Clock, ReadRuns, ReadTestCases, SealingKey, TestsOf};
 use pushway_core::run::{JobState, Run};
-use pushway_core::test_answers::{Asked, KeptCase, Place, RunTests};
+use pushway_core::test_answers::{Asked, KeptCase, RunTests};
 use pushway_core::test_history::PipelineTests;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::call::{Call, parsed};
+use crate::call::Call;
+use crate::lists;
 use crate::reply::Problem;
 use crate::runs;
 
@@ -25,7 +26,6 @@ pub(crate) struct Cases {
     /// Only those that ended so.
     status: Option<Asked>,
     /// `next` of the page before; the beginning without it.
-    #[schemars(regex(pattern = r"^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$"))]
     cursor: Option<String>,
     /// At most this many; 100 without it. A page may hold fewer and still have a next one.
     #[schemars(range(min = 1, max = 1000))]
@@ -33,18 +33,28 @@ pub(crate) struct Cases {
 }
 
 /// `GET /v1/runs/{run}/tests`.
-pub(crate) async fn of_run<P: ReadRuns + ReadTestCases>(
+pub(crate) async fn of_run<P: ReadRuns + ReadTestCases + SealingKey>(
     ports: &P,
     call: &Call<'_>,
 ) -> Result<RunTests, Problem> {
     let wanted: Cases = call.query()?;
     let run = runs::asked(ports, call).await?;
     let mut answer = RunTests { run: run.id, jobs: Vec::new(), cases: None, next: None };
-    for of in tested(&run) {
-        answer.jobs.extend(ports.job_tests(&of).await?);
+    let mut kept = Vec::new();
+    for state in &run.jobs {
+        let Some(of) = tested(ports, &run, state).await? else { continue };
+        if let Some(tests) = ports.job_tests(&of).await? {
+            kept.push((of, tests.chunks));
+            answer.jobs.push(tests);
+        }
     }
     if wanted.status.is_some() || wanted.cursor.is_some() || wanted.limit.is_some() {
-        cases(ports, &wanted, &run, &mut answer).await?;
+        let asked = wanted.status.unwrap_or_default();
+        let list = ("tests", run.id, asked);
+        let place = lists::position(ports, &list, wanted.cursor.as_deref()).await?.unwrap_or_default();
+        let (cases, next) = cases(ports, &kept, asked, limit(&wanted)?, place).await?;
+        answer.cases = Some(cases);
+        answer.next = lists::next(ports, &list, next.as_ref()).await?;
     }
     Ok(answer)
 }
@@ -60,44 +70,59 @@ pub(crate) async fn of_pipeline<P: ReadTestCases + Clock>(
     Ok(ports.pipeline_tests(&pipeline).await?.at(ports.now()))
 }
 
-/// The newest attempts of a run's jobs that kept tests.
-fn tested(run: &Run) -> Vec<TestsOf> {
-    let has_tests = |state: &&JobState| {
-        let tests = state.end.as_ref().and_then(|end| end.tests.as_ref());
-        tests.is_some_and(|tests| tests.unread.is_none())
-    };
-    let of = |state: &JobState| TestsOf { run: run.id, job: state.job.clone(), attempt: state.attempt };
-    run.jobs.iter().filter(has_tests).map(of).collect()
+/// A place among a run's cases.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Place {
+    /// Which of the jobs that kept tests.
+    job: usize,
+    /// Which of its chunks.
+    chunk: u32,
+    /// Which of the chunk's cases.
+    case: usize,
 }
 
+fn limit(wanted: &Cases) -> Result<usize, Problem> {
+    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(usize::from(limit));
+    }
+    Err(Problem::BadRequest(format!("limit {limit} is not a number from 1 to {MAX_LIMIT}")))
+}
+
+/// The newest attempt of a job, if it kept tests; one that a retry took over has kept them with its own run.
+async fn tested<P: ReadRuns>(ports: &P, run: &Run, state: &JobState) -> Answer<Option<TestsOf>> {
+    let tests = state.end.as_ref().and_then(|end| end.tests.as_ref());
+    if tests.is_none_or(|tests| tests.unread.is_some()) {
+        return Ok(None);
+    }
+    let job = state.job.clone();
+    let Some(from) = state.taken_from else {
+        return Ok(Some(TestsOf { run: run.id, job, attempt: state.attempt }));
+    };
+    let done = ports.load(from).await?;
+    let attempt = done.as_ref().and_then(|run| run.job(&job)).map(|done| done.attempt);
+    Ok(attempt.map(|attempt| TestsOf { run: from, job, attempt }))
+}
+
+/// A page of the cases that are kept, and where the next one begins.
 async fn cases<P: ReadTestCases>(
     ports: &P,
-    wanted: &Cases,
-    run: &Run,
-    answer: &mut RunTests,
-) -> Result<(), Problem> {
-    let asked = wanted.status.unwrap_or_default();
-    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::BadRequest(format!("limit {limit} is not a number from 1 to {MAX_LIMIT}")));
-    }
-    let mut place: Place = wanted.cursor.as_deref().map(parsed).transpose()?.unwrap_or_default();
+    kept: &[(TestsOf, u32)],
+    asked: Asked,
+    limit: usize,
+    mut place: Place,
+) -> Result<(Vec<KeptCase>, Option<Place>), Problem> {
     let mut found = Vec::new();
     for _ in 0..MAX_CHUNKS {
-        let Some(tests) = answer.jobs.get(place.job) else {
-            answer.cases = Some(found);
-            return Ok(());
-        };
-        if place.chunk >= tests.chunks {
+        let Some((of, chunks)) = kept.get(place.job) else { return Ok((found, None)) };
+        if place.chunk >= *chunks {
             place = Place { job: place.job + 1, ..Place::default() };
             continue;
         }
-        let of = TestsOf { run: run.id, job: tests.job.clone(), attempt: tests.attempt };
-        let chunk = ports.test_cases(&of, place.chunk).await?;
+        let chunk = ports.test_cases(of, place.chunk).await?;
         while let Some(case) = chunk.get(place.case) {
-            if found.len() >= usize::from(limit) {
-                (answer.cases, answer.next) = (Some(found), Some(place.to_string()));
-                return Ok(());
+            if found.len() >= limit {
+                return Ok((found, Some(place)));
             }
             place.case += 1;
             if asked.takes(case.status) {
@@ -106,6 +131,5 @@ async fn cases<P: ReadTestCases>(
         }
         place = Place { chunk: place.chunk + 1, case: 0, ..place };
     }
-    (answer.cases, answer.next) = (Some(found), Some(place.to_string()));
-    Ok(())
+    Ok((found, Some(place)))
 }

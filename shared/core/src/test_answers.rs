@@ -1,8 +1,5 @@
 //! What is answered to questions about tests, and how a list of cases is asked for.
 
-use std::fmt;
-use std::str::FromStr;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,35 +66,5 @@ impl Asked {
             Self::Skipped => status == CaseStatus::Skipped,
             Self::Unknown => status == CaseStatus::Unknown,
         }
-    }
-}
-
-/// A place among a run's cases.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Which of the jobs, from 0.
-    pub job: usize,
-    /// Which of its chunks, from 0.
-    pub chunk: u32,
-    /// Which of its cases, from 0.
-    pub case: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.job, self.chunk, self.case)
-    }
-}
-
-impl FromStr for Place {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let place = || {
-            let mut parts = text.split('.');
-            let mut part = || parts.next();
-            let (job, chunk, case) = (part()?.parse().ok()?, part()?.parse().ok()?, part()?.parse().ok()?);
-            parts.next().is_none().then_some(Self { job, chunk, case })
-        };
-        place().ok_or_else(|| format!("cursor {text:?} is none that was given out"))
     }
 }
