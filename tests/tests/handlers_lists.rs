@@ -84,7 +84,7 @@ fn a30_a_cursor_of_one_list_is_refused_by_every_other_one() {
         ("/v1/pipelines", vec![("cursor", cursor)]),
     ] {
         let (status, problem) = ask(&story, path, &query);
-        assert_eq!(status, 400, "{path} {query:?}");
+        assert_eq!(status, 404, "{path} {query:?}");
         assert!(problem["detail"].as_str().unwrap().contains("from its beginning"), "{problem}");
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Runs {
     /// Only runs of this pipeline.
     pipeline: Option<PipelineName>,
     /// Only runs of this branch, by its short name; of another ref by its full name, such as refs/tags/v1.
+    #[schemars(extend("maxLength" = 244, "pattern" =
+        r"^(?![./])(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+$"))]
     branch: Option<String>,
     /// Only runs of this commit.
     commit: Option<CommitSha>,
@@ -93,7 +95,7 @@ pub(crate) async fn position<T: DeserializeOwned>(
 ) -> Result<Option<T>, Problem> {
     let Some(text) = cursor else { return Ok(None) };
     let opened = cursor::open(&ports.sealing_key().await?, list, text);
-    opened.map(Some).map_err(|bad| Problem::BadRequest(bad.to_string()))
+    opened.map(Some).map_err(|bad| Problem::NotFound(bad.to_string()))
 }
 
 /// The cursor of the next page, if there is one.
