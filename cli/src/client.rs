@@ -46,7 +46,7 @@ pub(crate) struct Client {
 /// How one says who one is.
 enum SignIn {
     Token(String),
-    Aws(Account),
+    Aws(Box<Account>),
 }
 
 impl At {
@@ -64,7 +64,7 @@ impl At {
         };
         let sign_in = match &self.token {
             Some(token) => SignIn::Token(token.clone()),
-            None => SignIn::Aws(laptop.account().await?),
+            None => SignIn::Aws(Box::new(laptop.account().await?)),
         };
         Ok(Client { base: laptop.url("ApiUrl")?, http: pushway_local::loopback::client()?, sign_in })
     }
@@ -73,7 +73,7 @@ impl At {
         profile::refuse_plain(&profile.url)?;
         let sign_in = match self.token.clone().or(profile.token) {
             Some(token) => SignIn::Token(token),
-            None => SignIn::Aws(Account::from_environment().await),
+            None => SignIn::Aws(Box::new(Account::from_environment().await)),
         };
         // A redirect would carry the token elsewhere, and the API gives none.
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;

@@ -50,12 +50,11 @@ fn repository(text: &str) -> Result<(Provider, HookId), String> {
 /// Explains.
 pub(crate) async fn main(at: &At, as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
     let client = at.client().await?;
-    let answer = match (&args.run, &args.file) {
-        (Some(run), Some(file)) => try_file(&client, *run, file).await?,
-        _ => {
-            let (of, query) = question(args)?;
-            client.get(&["v1", "explain", of], &query).await?
-        }
+    let answer = if let (Some(run), Some(file)) = (&args.run, &args.file) {
+        try_file(&client, *run, file).await?
+    } else {
+        let (of, query) = question(args)?;
+        client.get(&["v1", "explain", of], &query).await?
     };
     if as_json {
         output::json(&answer)?;

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Only runs of commits whose author's name holds this text.
     #[arg(long)]
     author: Option<String>,
-    /// Only runs that stand there: succeeded, failed, rolled_back, deploying, ...
+    /// Only runs that stand there: `succeeded`, `failed`, `rolled_back`, `deploying`, and so on.
     #[arg(long)]
     status: Option<Status>,
     /// Only runs that deploy to an environment of this name.

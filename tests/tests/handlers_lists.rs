@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 fn ask(story: &Story, path: &str, query: &[(&str, &str)]) -> (u64, Value) {
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     let request = signed("GET", "ada", &format!("{path}?{query}"), &[], "");
-    let answer = send(&story.world(), &request).unwrap();
+    let answer = send(&story.world(), &request).expect("it answers");
     (answer.status, answer.json())
 }
 
@@ -20,7 +20,8 @@ fn get(story: &Story, path: &str, query: &[(&str, &str)]) -> Value {
 }
 
 fn ids(page: &Value) -> Vec<String> {
-    page["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect()
+    let id = |run: &Value| run["id"].as_str().expect("an id").to_owned();
+    page["runs"].as_array().expect("runs").iter().map(id).collect()
 }
 
 /// A story with three runs, a minute apart, oldest first.

@@ -285,9 +285,9 @@ fn die_asking(world: &World, id: RunId) {
 
 #[test]
 fn a_stop_whose_caller_died_is_carried_out_by_the_sweep() {
+    type At = fn(&Run) -> bool;
     let asking = format!("{PIPELINE}    approval: {{ required: 1 }}\n");
     let watching = format!("{PIPELINE}    watch: {{ for: 20m }}\n");
-    type At = fn(&Run) -> bool;
     let waits: [(&str, &str, At, Status); 4] = [
         ("builds", PIPELINE, builds, Status::Stopped),
         (

@@ -136,7 +136,8 @@ async fn compare(
         page(few, filter).await?;
         page(many, filter).await?;
     }
-    (few.meter.take(), many.meter.take());
+    few.meter.take();
+    many.meter.take();
     let (mut worst_few, mut worst_many) = ((0, 0.0), (0, 0.0));
     for turn in 0..samples {
         // Who comes second finds warmer caches, so they change places.

@@ -1,4 +1,4 @@
-//! The server: dynalite, which keeps a table and each of its indexes in LevelDB in the order of their keys.
+//! The server: dynalite, which keeps a table and each of its indexes in `LevelDB` in the order of their keys.
 //!
 //! Installed from npm with every version pinned into `.pushway/dynalite`, and nowhere else.
 

@@ -61,9 +61,10 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             "repository": "octo/web", "last_run": summary(), "environments": ["production", "staging"] }], "next": null }),
         // Two pages of one environment each.
         ("GET", "/v1/environments") => {
-            match parts.uri.query().is_some_and(|query| query.contains("cursor=e2")) {
-                false => json!({ "environments": [environment("production")], "next": "e2" }),
-                true => json!({ "environments": [environment("staging")], "next": null }),
+            if parts.uri.query().is_some_and(|query| query.contains("cursor=e2")) {
+                json!({ "environments": [environment("staging")], "next": null })
+            } else {
+                json!({ "environments": [environment("production")], "next": "e2" })
             }
         }
         ("GET", "/v1/commits/4b825dc642cb6eb9a060e54bf8d69288fbee4904") => json!({ "commit": COMMIT,

@@ -95,13 +95,11 @@ where
             None => None,
         },
     };
-    Ok(match page {
-        Some(page) => pages::compressed(&request, page.into_response(&request)),
-        None => {
-            let reply = dispatch::dispatch(ports, taken(ports, &request, None).await).await;
-            reply.unwrap_or_else(Reply::from).into_response(&request)
-        }
-    })
+    if let Some(page) = page {
+        return Ok(pages::compressed(&request, page.into_response(&request)));
+    }
+    let reply = dispatch::dispatch(ports, taken(ports, &request, None).await).await;
+    Ok(reply.unwrap_or_else(Reply::from).into_response(&request))
 }
 
 /// A request that makes sense, by someone who may ask it.

@@ -4,5 +4,6 @@ use pushway_aws::lambda::{Error, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    serve(async |ports, event| build_completed::handle(&ports, event).await).await
+    // Boxed: it holds the states of every way in which a build can end.
+    serve(async |ports, event| Box::pin(build_completed::handle(&ports, event)).await).await
 }

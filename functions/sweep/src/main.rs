@@ -4,5 +4,6 @@ use pushway_aws::lambda::{Error, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    serve(async |ports, event| sweep::handle(&ports, ports.pages(), event).await).await
+    // Boxed: it holds the states of all that can be settled.
+    serve(async |ports, event| Box::pin(sweep::handle(&ports, ports.pages(), event)).await).await
 }

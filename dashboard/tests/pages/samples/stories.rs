@@ -61,6 +61,7 @@ pub(super) fn source(commit: char, message: &str, author: &str, at: i64) -> Sour
         parent: None,
         carried_by: None,
         place: None,
+        retry: None,
     }
 }
 

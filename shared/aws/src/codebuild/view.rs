@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_codebuild::types::{
-    Build, BuildPhase, ComputeType, EnvironmentType, ProjectEnvironment, Report, StatusType, TestCaseFilter,
+    Build, BuildPhase, ComputeType, EnvironmentType, ProjectEnvironment, StatusType,
 };
-use pushway_core::fact::{self, LogPointer, TestSummary};
+use pushway_core::fact::{self, LogPointer};
 use pushway_core::plan::{Arch, Compute};
 use pushway_core::ports::{Answer, ReadBuilds};
 use pushway_core::prices;

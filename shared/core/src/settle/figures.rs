@@ -7,7 +7,7 @@ use crate::ids::RunId;
 use crate::listing::RunFilter;
 use crate::ports::{Answer, Clock, Environments, History, Plans, ReadRuns, RunFigures, RunQuery};
 use crate::run::{EnvironmentState, Run, Status};
-use crate::summary::RunSummary;
+use crate::summary::{RunSummary, shown_ref};
 
 /// How many runs are looked through for the pushes that a deployment brought.
 const LOOKED_THROUGH: usize = 100;
@@ -45,8 +45,10 @@ where
     for state in live {
         let record = ports.environment(pipeline, &state.name).await?;
         let Some(previous) = previous(&record, run.id) else { continue };
+        // Summaries cut long refs.
+        let shown = shown_ref(&run.source.git_ref);
         let is_brought = |other: &&RunSummary| {
-            other.git_ref == run.source.git_ref && other.id > previous.run && other.status != Status::Rejected
+            other.git_ref == shown && other.id > previous.run && other.status != Status::Rejected
         };
         let brought = before.iter().filter(is_brought).map(|other| other.received_at);
         changes.insert(state.name.clone(), brought.take(MAX_CHANGES).collect());
