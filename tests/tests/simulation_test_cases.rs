@@ -290,10 +290,11 @@ fn the_api_tells_a_runs_tests_and_what_the_pipeline_remembers() {
     let next = page["next"].as_str().expect("there is more");
     let (_, page) = get(&story, &path, &[("status", "passed"), ("limit", "2"), ("cursor", next)]);
     assert_eq!((&page["cases"][0]["name"], &page["next"]), (&json!("times_out"), &Value::Null));
-    for query in [("status", "broken"), ("cursor", "x.y"), ("limit", "0"), ("limit", "1001")] {
+    for query in [("status", "broken"), ("limit", "0"), ("limit", "1001")] {
         let (status, problem) = get(&story, &path, &[query]);
         assert_eq!(status, 400, "{query:?}: {problem}");
     }
+    assert_eq!(get(&story, &path, &[("cursor", "x.y")]).0, 404);
     assert_eq!(get(&story, "/v1/runs/01890a5d-ac96-774b-bcce-b302099a8057/tests", &[]).0, 404);
     let (status, told) = get(&story, "/v1/pipelines/web/tests", &[]);
     assert_eq!((status, &told["flaky"][0]["case"]), (200, &json!("cart › times_out")));

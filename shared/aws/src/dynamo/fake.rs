@@ -120,7 +120,9 @@ impl State {
             "BatchWriteItem" => {
                 let writes = body["RequestItems"][TABLE].as_array().unwrap();
                 assert!(writes.len() <= 25, "too many for a batch");
-                writes.iter().for_each(|write| self.put(&write["PutRequest"]["Item"]));
+                for write in writes {
+                    self.put(&write["PutRequest"]["Item"]);
+                }
                 (200, json!({ "UnprocessedItems": {} }))
             }
             "BatchGetItem" => {
