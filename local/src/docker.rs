@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
 use crate::{
-    Progress,
+    Progress, debian,
     layout::{Layout, find_program},
     process::{self, Spawner, bound_command, tail},
 };
@@ -116,30 +116,15 @@ pub async fn prepare(user_host: Option<&str>, log: &Path, progress: Progress<'_>
         Found::Missing(advice) => advice,
         found => return Ok(found),
     };
-    let debian = Path::new("/etc/debian_version").exists();
-    let Some(apt) = find_program("apt-get").filter(|_| debian && rustix::process::geteuid().is_root()) else {
+    if !debian::can_install() {
         bail!("{advice}");
-    };
+    }
     progress("installing the Debian package docker.io on this machine: no container engine is here");
-    let attempts: [&[&str]; 3] = [&["update"], &["install", "docker.io"], &["install", "docker-cli"]];
-    for attempt in attempts {
-        // Newer Debians keep the client in a package of its own, older ones do not have that package.
-        if attempt.last() == Some(&"docker-cli") && find_program("docker").is_some() {
-            continue;
-        }
-        let file = process::open_log(log)?;
-        let errors = file.try_clone().context("share the log file")?;
-        let mut command = Command::new(&apt);
-        command
-            .args(["-y", "--no-install-recommends"])
-            .args(attempt)
-            .env("DEBIAN_FRONTEND", "noninteractive");
-        // Debian would start a system-wide dockerd at once; the project's own is what is wanted.
-        command.env("RUNLEVEL", "1").stdin(Stdio::null()).stdout(file).stderr(errors);
-        let status = command.status().await.context("start apt-get")?;
-        if !status.success() {
-            bail!("apt-get {} failed with {status}; see {}", attempt.join(" "), log.display());
-        }
+    debian::apt_get(&["update"], log).await?;
+    debian::apt_get(&["install", "docker.io"], log).await?;
+    // Newer Debians keep the client in a package of its own, older ones do not have that package.
+    if find_program("docker").is_none() {
+        debian::apt_get(&["install", "docker-cli"], log).await?;
     }
     match find(user_host).await {
         Found::Missing(advice) => bail!("{advice}"),

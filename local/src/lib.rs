@@ -6,6 +6,7 @@
 //! machine and the template are the ones that AWS gets.
 
 pub mod codebuild;
+pub mod debian;
 pub mod deploy;
 pub mod docker;
 pub mod ecs;

@@ -1,5 +1,6 @@
 //! Helpers of the tests that look at Pushway as a whole.
 
+pub mod browser;
 pub mod forges;
 pub mod repository;
 pub mod served;

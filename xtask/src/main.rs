@@ -4,6 +4,7 @@
 //! It drives the same programs that a user does and knows nothing about runs but what the API tells.
 
 mod bench;
+mod browser;
 mod demo;
 mod example;
 mod fuzz;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use pushway_local::{Engine, docker, tools};
 
 use crate::process::{command, say};
-use crate::{fuzz, package, root};
+use crate::{browser, fuzz, package, root};
 
 /// The packages of the fuzzer that asks the API for what its document promises.
 const API_FUZZER: &str = include_str!("../../tests/schemathesis.txt");
@@ -27,6 +27,7 @@ pub(crate) async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let layout = engine.layout();
     tools::install(layout, &say).await?;
     tools::install_into(layout, &layout.root().join("schemathesis"), API_FUZZER, &say).await?;
+    browser::prepare(&root, &layout.logs().join("chromium-install.log")).await?;
     let log = engine.layout().logs().join("docker-install.log");
     docker::prepare(std::env::var("DOCKER_HOST").ok().as_deref(), &log, &say).await?;
     let fuzzer = if args.fuzz_seconds == 0 { None } else { Some(fuzz::build()?) };

@@ -117,7 +117,7 @@ where
     Ok(Answer { pipelines })
 }
 
-async fn of_pipeline<P>(
+pub(crate) async fn of_pipeline<P>(
     ports: &P,
     pipeline: &PipelineName,
     environment: Option<&EnvironmentName>,

@@ -5,6 +5,7 @@
 
 mod compress;
 mod fill;
+mod insights;
 mod overview;
 
 use std::sync::LazyLock;
@@ -13,8 +14,8 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use pushway_core::ports::{
-    Clock, Environments, Fault, History, ListEnvironments, ListPipelines, Overdue, ReadBuilds, ReadLogs,
-    ReadRuns, SealingKey, Tokens,
+    Clock, Environments, Fault, History, InsightSettings, ListEnvironments, ListPipelines, Overdue,
+    ReadBuilds, ReadLogs, ReadRuns, RunFigures, SealingKey, Tokens,
 };
 use pushway_dashboard::{
     ASSET_CACHE, Asset, Frame, LoginPage, ProblemPage, Section, Template, asset, headers, links,
@@ -37,6 +38,7 @@ enum Page {
     Environment,
     Rollback,
     Commit,
+    Insights,
     SignIn,
 }
 
@@ -52,6 +54,7 @@ static ROUTES: LazyLock<matchit::Router<Page>> = LazyLock::new(|| {
         ("/environments/{pipeline}/{environment}", Page::Environment),
         ("/environments/{pipeline}/{environment}/rollback", Page::Rollback),
         ("/commits/{commit}", Page::Commit),
+        ("/insights", Page::Insights),
         ("/login", Page::SignIn),
     ] {
         // Two paths that can't be told apart are an error of this table, which every test would show.
@@ -73,6 +76,7 @@ struct Query {
     branch: String,
     status: String,
     author: String,
+    environment: String,
 }
 
 /// A page that is asked for, and who looks at it.
@@ -106,6 +110,8 @@ where
         + Overdue
         + ReadBuilds
         + ReadLogs
+        + RunFigures
+        + InsightSettings
         + SealingKey
         + Tokens
         + Clock,
@@ -139,6 +145,7 @@ fn frame<P: Clock>(ports: &P, page: Page) -> Frame {
     let section = match page {
         Page::Overview => Section::Overview,
         Page::Approvals | Page::Approval => Section::Approvals,
+        Page::Insights => Section::Insights,
         _ => Section::Elsewhere,
     };
     Frame { now: Frame::coarse(ports.now()), viewer: None, csrf: String::new(), waiting: 0, section }

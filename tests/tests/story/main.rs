@@ -8,6 +8,7 @@ mod artifacts;
 mod deploys;
 mod failures;
 mod kills;
+mod pages;
 mod scheduled;
 mod service;
 
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 
 #[test]
 fn pushes_become_verified_deployments_or_honest_failures() {
-    let _engine = Engine::start();
+    let engine = Engine::start();
     let repository = Repository { folder: root().join(".pushway/demo/hello-ecs") };
 
     // A branch nobody asked for: a run that ends at once, names the rule, and is not listed.
@@ -99,27 +100,33 @@ fn pushes_become_verified_deployments_or_honest_failures() {
     assert!(!run["findings"].to_string().contains("could not be looked at"), "{run:#}");
     assert!(listed().len() > before.len());
 
-    deploy(&repository);
+    deploy(&repository, &engine.address);
 }
 
-fn deploy(repository: &Repository) {
+fn deploy(repository: &Repository, address: &str) {
     let service = Service::of_the_demo();
     deploys::story(repository, &service);
     failures::story(repository, &service);
     kills::story(repository, &service);
     scheduled::a_push_brings_a_rules_and_a_schedules_task_its_image(repository, &service);
+    pages::story(repository, &service, address);
 }
 
 /// The installation that the demo has left running; taken down in the end, whatever happens.
-struct Engine;
+struct Engine {
+    /// Where the API and the dashboard are.
+    address: String,
+}
 
 impl Engine {
     fn start() -> Self {
-        let engine = Self;
+        let mut engine = Self { address: String::new() };
         let output = run(Command::new("target/debug/xtask").args(["demo", "--no-build", "--json", "--keep"]));
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the demo failed with {}:\n{told}", output.status);
-        assert!(told.contains("Pushway's own share"), "the demo does not say where the time went:\n{told}");
+        assert!(told.contains("Pushway itself"), "the demo does not say where the time went:\n{told}");
+        let address = told.lines().find_map(|line| line.strip_prefix("Pushway runs on this machine: "));
+        engine.address = address.expect("the demo says where it runs").trim().to_owned();
         let summary: Value =
             serde_json::from_slice(&output.stdout).expect("one JSON document on standard output");
         let scenes = summary["scenes"].as_array().expect("scenes");

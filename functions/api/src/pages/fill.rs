@@ -6,8 +6,8 @@ use pushway_core::environment::EnvironmentRecord;
 use pushway_core::fact::JobId;
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::ports::{
-    Clock, Environments, History, ListEnvironments, ListPipelines, Overdue, ReadBuilds, ReadLogs, ReadRuns,
-    SealingKey,
+    Clock, Environments, History, InsightSettings, ListEnvironments, ListPipelines, Overdue, ReadBuilds,
+    ReadLogs, ReadRuns, RunFigures, SealingKey,
 };
 use pushway_core::summary::RunSummary;
 use pushway_core::views::LogPage;
@@ -16,7 +16,7 @@ use pushway_dashboard::{
     Waiting,
 };
 
-use super::{Look, Page, overview};
+use super::{Look, Page, insights, overview};
 use crate::call::parsed;
 use crate::pipelines::{newest, records};
 use crate::reply::Problem;
@@ -36,6 +36,8 @@ where
         + Overdue
         + ReadBuilds
         + ReadLogs
+        + RunFigures
+        + InsightSettings
         + SealingKey
         + Clock,
 {
@@ -48,6 +50,7 @@ where
         Page::Environment => environment(ports, look).await,
         Page::Rollback => rollback(ports, look).await,
         Page::Commit => commit(ports, look).await,
+        Page::Insights => insights::page(ports, look).await,
         Page::SignIn => sign_in(look),
     }
 }
