@@ -3,8 +3,8 @@
 A state that waits for a task token fails at once when the function that it invoked fails, so that `Retry` and `Catch`
 see it. The emulator drops that error and waits for an answer that nobody will give, until the state's timeout.
 
-A function whose process ends before it takes its first event fails with `Runtime.ExitError`. The emulator gives the
-name of its own exception, which no `Retry` of any state machine knows.
+A function whose process ends before it takes its first event fails with `Runtime.ExitError`. The emulator gives it a
+name of its own, which no `Retry` of any state machine knows.
 """
 
 import contextvars
@@ -31,7 +31,7 @@ def call_lambda(func_ref, event):
     try:
         return _call_lambda(func_ref, event)
     except stepfunctions._ExecutionError as error:
-        if error.error == "RuntimeError" and error.cause.startswith("bootstrap exited during init"):
+        if "bootstrap exited during init" in error.cause:
             error.error = "Runtime.ExitError"
         token = _token.get()
         waiting = stepfunctions._task_tokens.get(token, {}) if token else {}

@@ -117,13 +117,21 @@ impl Client {
         self.read(&call, &answer)
     }
 
+    /// The address of a page of the dashboard.
+    pub(crate) fn page(&self, path: &[&str]) -> anyhow::Result<Url> {
+        self.at(None, path)
+    }
+
     fn address(&self, path: &[impl AsRef<str>]) -> anyhow::Result<Url> {
+        self.at(matches!(self.sign_in, SignIn::Aws(_)).then_some(SIGNED), path)
+    }
+
+    fn at(&self, prefix: Option<&str>, path: &[impl AsRef<str>]) -> anyhow::Result<Url> {
         let mut url = self.base.clone();
-        let signed = matches!(self.sign_in, SignIn::Aws(_)).then_some(SIGNED);
         url.path_segments_mut()
             .map_err(|()| anyhow::anyhow!("{} can't be an API's address", self.base))?
             .pop_if_empty()
-            .extend(signed)
+            .extend(prefix)
             .extend(path);
         Ok(url)
     }

@@ -127,3 +127,21 @@ fn help_of_every_verb() {
     assert!(without.is_empty(), "no example is shown by {without:?}");
     insta::assert_snapshot!(all.join("\n"));
 }
+
+/// What a command line that is wrong is answered with, verb by verb: what it misses, and a flag that nobody knows.
+#[test]
+fn a_wrong_command_line_is_told_what_is_wrong_by_every_verb() {
+    let command = super::Cli::command();
+    let mut all = Vec::new();
+    for path in verbs(&command, "") {
+        let words: Vec<&str> = path.split(' ').collect();
+        for more in [&[][..], &["--nonsense"]] {
+            let given = words.iter().chain(more).copied();
+            let Err(error) = command.clone().term_width(100).try_get_matches_from(given) else { continue };
+            let told = error.render().to_string();
+            let told = told.split("\n\nUsage:").next().unwrap_or_default().to_owned();
+            all.push(format!("{path} {}\n[{}] {told}", more.join(" "), error.exit_code()));
+        }
+    }
+    insta::assert_snapshot!(all.join("\n\n"));
+}

@@ -1,5 +1,6 @@
 //! `pushway run show|watch|logs|tests|stop|retry`: one run.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use pushway_core::prices::dollars;
 use pushway_core::run::{EnvironmentState, JobState, Run, Status};
 use pushway_core::views::LogLine;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{At, Client};
 use crate::facts::{clock, tell};
@@ -51,6 +52,12 @@ pub(crate) enum Verb {
         /// The job's name.
         job: JobName,
     },
+    /// Open its page of the dashboard; prints the address, too.
+    #[command(after_help = "Example: pushway run open 01890a5d-ac96-774b-bcce-b302099a8057")]
+    Open {
+        /// The run's id.
+        run: RunId,
+    },
     /// Show its tests: what failed, whether that is new or known or flaky, what was slow.
     Tests(test_cases::OfRun),
 }
@@ -73,6 +80,7 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
     match verb {
         Verb::Show { run } => show(&client, as_json, *run).await,
         Verb::Watch { run } => watch(&client, as_json, *run).await,
+        Verb::Open { run } => open(&client, as_json, *run),
         Verb::Stop(args) => steer::stop(&client, as_json, args).await,
         Verb::Retry(args) => steer::retry(&client, as_json, args).await,
         Verb::Logs { run, stage, job } => logs(&client, *run, *stage, job).await,
@@ -136,6 +144,22 @@ pub(crate) async fn watch(client: &Client, as_json: bool, id: RunId) -> anyhow::
         }
         tokio::time::sleep(WATCH_PAUSE).await;
     }
+}
+
+fn open(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitCode> {
+    let page = client.page(&["runs", &id.to_string()])?;
+    if as_json {
+        output::json(&json!({ "url": page }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(page.as_str())?;
+    // Where nobody sits before a screen, the address is all that is wanted.
+    if std::io::stdout().is_terminal()
+        && let Err(error) = open::that_detached(page.as_str())
+    {
+        output::note(&format!("no browser could be started ({error}); open the address yourself"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn logs(client: &Client, id: RunId, stage: JobStage, job: &JobName) -> anyhow::Result<ExitCode> {

@@ -48,12 +48,14 @@ impl Phase {
         self.state.as_deref().is_some_and(|state| state != "SUCCEEDED")
     }
 
-    pub(crate) fn pill(&self) -> Pill {
+    /// How it stands; of a job that is over, nothing still runs.
+    pub(crate) fn pill(&self, job_is_over: bool) -> Pill {
         match self.state.as_deref() {
             Some("SUCCEEDED") => Pill::new(Tone::Ok, "Succeeded"),
             Some("STOPPED") => Pill::new(Tone::Quiet, "Stopped"),
             Some("TIMED_OUT") => Pill::new(Tone::Bad, "Timed out"),
             Some(_) => Pill::new(Tone::Bad, "Failed"),
+            None if job_is_over => Pill::new(Tone::Quiet, "No end seen"),
             None => Pill::new(Tone::Run, "Running"),
         }
     }

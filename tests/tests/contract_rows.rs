@@ -14,7 +14,9 @@ fn rows() -> impl Iterator<Item = String> {
 
 #[test]
 fn every_row_has_a_test_of_its_name() {
-    let all = ["shared", "functions", "cli", "local", "tests/tests", "benches"].map(sources).join("\n");
+    let all = ["shared", "functions", "cli", "dashboard", "local", "tests/tests", "benches"]
+        .map(sources)
+        .join("\n");
     // A test's attribute, others that it may have, and its name.
     let tests = all.split("test]\n").chain(all.split("test(flavor = \"multi_thread\")]\n")).skip(1);
     let attributes = |line: &&str| line.trim_start().starts_with("#[");

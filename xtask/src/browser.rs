@@ -16,7 +16,7 @@ const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 pub(crate) async fn prepare(root: &Path, log: &Path) -> anyhow::Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |name: &&str| std::env::split_paths(&path).any(|folder| folder.join(name).exists());
-    if !CHROMIUM.iter().any(|name| is_there(name)) {
+    if !CHROMIUM.iter().any(is_there) {
         if !debian::can_install() {
             bail!("the tests of the dashboard need Chromium (Debian: apt-get install chromium)");
         }

@@ -7,6 +7,7 @@ mod api;
 mod arguments;
 mod aws;
 mod connect;
+mod errors;
 mod forge;
 mod hook;
 

@@ -58,6 +58,7 @@ fn init_logging() -> Result<(), lambda_runtime::Error> {
         .from_env_lossy()
         .add_directive(SECOND_VOICE.parse()?);
     fmt()
+        .with_writer(|| OneLine(std::io::stdout()))
         .json()
         .flatten_event(true)
         .with_current_span(true)
@@ -69,6 +70,33 @@ fn init_logging() -> Result<(), lambda_runtime::Error> {
     Ok(())
 }
 
+/// The longest line that is written, in bytes: `CloudWatch` Logs cuts events at 256 KB, and a line that is cut is no JSON.
+const MAX_LINE: usize = 64 * 1024;
+/// Characters that are kept of a line that is too long.
+const KEPT_OF_LINE: usize = 4_000;
+
+/// Writes lines of JSON, each at once; of one that is too long, its beginning as a line of its own (row A36).
+struct OneLine<W>(W);
+
+impl<W: std::io::Write> std::io::Write for OneLine<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        if line.len() <= MAX_LINE {
+            self.0.write_all(line)?;
+        } else {
+            let begins: String = String::from_utf8_lossy(line).chars().take(KEPT_OF_LINE).collect();
+            let cut = serde_json::json!({
+                "level": "WARN", "message": "a line was too long to log; it is cut", "bytes": line.len(), "begins": begins,
+            });
+            writeln!(self.0, "{cut}")?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// A failure under the name that the state machine knows.
 #[derive(Debug)]
 struct Named(Failure);
@@ -76,5 +104,58 @@ struct Named(Failure);
 impl From<Named> for Diagnostic {
     fn from(Named(failure): Named) -> Self {
         Self { error_type: failure.error.to_owned(), error_message: failure.message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use lambda_runtime::tracing::subscriber::util::SubscriberInitExt as _;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a36_whatever_is_logged_is_one_line_of_json_and_no_longer_than_a_line_may_be() {
+        let written = Written::default();
+        let writer = written.clone();
+        let events = [
+            "a\r\n{\"level\":\"ERROR\",\"message\":\"forged\"}",
+            "b\u{2028}c\u{85}d",
+            "\u{1b}[2J\u{0}",
+            &"x".repeat(1_000_000),
+        ];
+        {
+            let subscriber =
+                fmt().with_writer(move || OneLine(writer.clone())).json().flatten_event(true).finish();
+            let _guard = subscriber.set_default();
+            for text in events {
+                tracing::info!(run_id = text, "{text}");
+            }
+        }
+        let written = written.0.lock().unwrap();
+        let lines: Vec<&[u8]> =
+            written.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), events.len());
+        for (line, text) in lines.iter().zip(events) {
+            let event: Value = serde_json::from_slice(line).expect("a line is JSON");
+            assert!(line.len() <= MAX_LINE && event["level"] != "ERROR");
+            let is_whole = text.len() < MAX_LINE;
+            assert_eq!(event["message"] == text, is_whole, "{event}");
+        }
     }
 }

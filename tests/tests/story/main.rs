@@ -126,7 +126,7 @@ impl Engine {
         assert!(output.status.success(), "the demo failed with {}:\n{told}", output.status);
         assert!(told.contains("Pushway itself"), "the demo does not say where the time went:\n{told}");
         let address = told.lines().find_map(|line| line.strip_prefix("Pushway runs on this machine: "));
-        engine.address = address.expect("the demo says where it runs").trim().to_owned();
+        engine.address = address.expect("the demo says where it runs").trim().into();
         let summary: Value =
             serde_json::from_slice(&output.stdout).expect("one JSON document on standard output");
         let scenes = summary["scenes"].as_array().expect("scenes");

@@ -24,7 +24,7 @@ pub(crate) fn story(repository: &Repository, service: &Service, address: &str) {
     let found = reader.does("refuse", json!({ "environment": place }));
     assert_eq!(found, json!({ "acts": 0, "status": 403 }), "whoever may only look");
     let noted: Value = serde_json::from_str(&output(&["audit", "--json"])).expect("JSON");
-    let noted: Vec<Value> = noted["entries"].as_array().expect("entries").iter().cloned().collect();
+    let noted = noted["entries"].as_array().expect("entries");
     for operation in ["approve", "rollBack"] {
         let entry = noted.iter().find(|entry| entry["operation"] == operation);
         assert_eq!(entry.expect("it is noted")["by"], "token:approver");
