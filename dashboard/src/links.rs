@@ -44,9 +44,9 @@ pub fn commit(sha: &CommitSha) -> String {
     format!("/commits/{}", part(sha))
 }
 
-/// `/login?next=`, from where one comes back to a path of this site.
+/// `/sign-in?next=`, from where one comes back to a path of this site.
 pub fn sign_in(next: &str) -> String {
-    with_query("/login", &[("next", local(next))])
+    with_query("/sign-in", &[("next", local(next))])
 }
 
 /// A page with a query; empty values are left out.

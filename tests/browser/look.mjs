@@ -33,7 +33,7 @@ const open = async (browser, options = {}) => {
 };
 
 const signIn = async (page, next = "/") => {
-  await page.goto(`${look.base}/login?next=${encodeURIComponent(next)}`);
+  await page.goto(`${look.base}/sign-in?next=${encodeURIComponent(next)}`);
   await page.getByLabel("API token").fill(look.token);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL(`${look.base}${next}`);

@@ -31,10 +31,10 @@ fn whoever_has_not_said_who_they_are_is_led_to_the_sign_in_and_back() {
     let stranger = |path: &str| send(&story.world(), &unsigned("GET", path, &[], "")).expect("it answers");
     let answer = stranger(&format!("/runs/{}", run.id));
     assert_eq!((answer.status, answer.body.as_str()), (303, ""));
-    assert_eq!(answer.header("location"), format!("/login?next=%2Fruns%2F{}", run.id));
+    assert_eq!(answer.header("location"), format!("/sign-in?next=%2Fruns%2F{}", run.id));
     // The script is not led anywhere: it would take the sign-in for what it asked for.
     assert_eq!(stranger(&format!("/runs/{}?part=main", run.id)).status, 401);
-    let sign_in = stranger("/login?next=//evil.example");
+    let sign_in = stranger("/sign-in?next=//evil.example");
     assert_eq!(sign_in.status, 200);
     assert!(sign_in.body.contains("name=\"next\" value=\"/\""), "row A46: it leads to this site only");
 }
@@ -145,7 +145,7 @@ fn a_session_begins_with_a_token_and_ends_with_it() {
     let story = Story::new();
     let world = story.world();
     let text = token(&world, "ada-laptop", &["read"], 1);
-    let signed_in = post(&world, "", "/login", &format!("token={text}&next=%2Fapprovals"));
+    let signed_in = post(&world, "", "/sign-in", &format!("token={text}&next=%2Fapprovals"));
     assert_eq!((signed_in.status, signed_in.header("location")), (303, "/approvals"));
     let set = signed_in.header("set-cookie");
     for part in ["__Host-pushway=", "; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/"] {
@@ -153,14 +153,15 @@ fn a_session_begins_with_a_token_and_ends_with_it() {
     }
     let mine = set.split(';').next().unwrap().to_owned();
     assert!(with(&story, &mine, "/", &[]).body.contains("token:ada-laptop"));
-    let wrong = post(&world, "", "/login", "token=pwt_ada-laptop_00&next=%2F");
+    let wrong = post(&world, "", "/sign-in", "token=pwt_ada-laptop_00&next=%2F");
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
     assert!(wrong.body.contains("role=\"alert\""), "{}", wrong.body);
     // Nobody is made to sign in by a page of another site, or as someone else.
-    let elsewhere = unsigned("POST", "/login", &[("sec-fetch-site", "cross-site")], &format!("token={text}"));
+    let elsewhere =
+        unsigned("POST", "/sign-in", &[("sec-fetch-site", "cross-site")], &format!("token={text}"));
     assert_eq!(send(&world, &elsewhere).expect("it answers").status, 403);
-    let out = post(&world, &mine, "/logout", &format!("csrf={}", proof(&story, &mine)));
-    assert_eq!((out.status, out.header("location")), (303, "/login"));
+    let out = post(&world, &mine, "/sign-out", &format!("csrf={}", proof(&story, &mine)));
+    assert_eq!((out.status, out.header("location")), (303, "/sign-in"));
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     // A token that is revoked ends its sessions.
     let revoke = pushway_tests::sim::people::signed("POST", "ada", "/v1/tokens/ada-laptop/revoke", &[], "");

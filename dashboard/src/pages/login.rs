@@ -1,4 +1,4 @@
-//! `GET /login`, and what is shown where a page can't be.
+//! `GET /sign-in`, and what is shown where a page can't be.
 
 use askama::Template;
 
@@ -6,7 +6,7 @@ use crate::frame::Frame;
 use crate::links;
 use crate::parts::Icon;
 
-/// Signing in. `POST /login` has the fields `token`, `next` and `csrf`; `POST /logout` ends it.
+/// Signing in. `POST /sign-in` has the fields `token`, `next` and `csrf`; `POST /sign-out` ends it.
 #[derive(Template)]
 #[template(path = "login.html", blocks = ["main"])]
 pub struct LoginPage<'a> {

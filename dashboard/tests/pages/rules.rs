@@ -139,7 +139,7 @@ fn a33_every_act_is_a_post_with_its_token_and_offered_only_to_whoever_may() {
     }
     let of = |wanted: &str| every_page().into_iter().find(|(name, _)| *name == wanted).unwrap().1;
     // Who may only look is offered the way out, and nothing else.
-    assert_eq!(acts(&of("run-reader")), ["/logout"]);
+    assert_eq!(acts(&of("run-reader")), ["/sign-out"]);
     let offered = acts(&of("run-paused"));
     assert!(offered.len() == 4 && offered[3].ends_with("/environments/production/go-back"), "{offered:?}");
 }

@@ -41,8 +41,8 @@ pub(crate) async fn asked<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2ht
     }
     let (path, _) = principal::path(request);
     match path {
-        "/login" => Some(sign_in(ports, request).await.unwrap_or_else(Asked::Refused)),
-        "/logout" => Some(sign_out(request).unwrap_or_else(Asked::Refused)),
+        "/sign-in" => Some(sign_in(ports, request).await.unwrap_or_else(Asked::Refused)),
+        "/sign-out" => Some(sign_out(request).unwrap_or_else(Asked::Refused)),
         _ => {
             let operation = format!("{API}{path}");
             let (known, _) = operations::at(&operation)?;
@@ -90,7 +90,7 @@ async fn sign_in<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2httpRequest
 
 fn sign_out(request: &ApiGatewayV2httpRequest) -> Result<Asked, Problem> {
     proven(request)?;
-    Ok(Asked::Answered(go_to("/login").and(header::SET_COOKIE, session::end())))
+    Ok(Asked::Answered(go_to("/sign-in").and(header::SET_COOKIE, session::end())))
 }
 
 /// The request of the API that a form stands for.

@@ -55,7 +55,7 @@ static ROUTES: LazyLock<matchit::Router<Page>> = LazyLock::new(|| {
         ("/environments/{pipeline}/{environment}/rollback", Page::Rollback),
         ("/commits/{commit}", Page::Commit),
         ("/insights", Page::Insights),
-        ("/login", Page::SignIn),
+        ("/sign-in", Page::SignIn),
     ] {
         // Two paths that can't be told apart are an error of this table, which every test would show.
         router.insert(path, page).unwrap_or_else(|error| panic!("the page {path}: {error}"));
@@ -182,7 +182,7 @@ pub(crate) fn refused<P: Clock>(ports: &P, request: &ApiGatewayV2httpRequest, pr
     let (path, _) = principal::path(request);
     match problem {
         Problem::Unauthorized(_) => forms::go_to(&links::sign_in("/")),
-        Problem::Refused(why) if path == "/login" => {
+        Problem::Refused(why) if path == "/sign-in" => {
             let page = LoginPage { frame: &frame, issuer: None, next: "/", problem: Some(&why.to_string()) };
             of_html(StatusCode::UNAUTHORIZED, page.render().unwrap_or_default())
         }

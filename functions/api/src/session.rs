@@ -17,11 +17,14 @@ const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// What the proof in forms is a proof of.
 const PURPOSE: &[u8] = b"a form of this session";
 
-/// The token of a session.
+/// The token of a session. The gateway hands cookies on in a list of their own; the laptop engine's leaves them in
+/// their header.
 pub(crate) fn token(request: &ApiGatewayV2httpRequest) -> Option<&str> {
-    let cookies = request.cookies.iter().flatten();
+    let listed = request.cookies.iter().flatten().map(String::as_str);
+    let header = request.headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok());
+    let cookies = listed.chain(header.into_iter().flat_map(|cookies| cookies.split(';')));
     cookies
-        .filter_map(|cookie| cookie.split_once('='))
+        .filter_map(|cookie| cookie.trim().split_once('='))
         .find(|(name, _)| *name == COOKIE)
         .map(|(_, token)| token)
 }

@@ -113,7 +113,7 @@ pub fn token(world: &World, name: &str, scopes: &[&str], days: u16) -> String {
 pub fn cookie(world: &World, token: &str) -> String {
     let form = format!("token={token}&next=%2F");
     let own = [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
-    let answer = send(world, &unsigned("POST", "/login", &own, &form));
+    let answer = send(world, &unsigned("POST", "/sign-in", &own, &form));
     let answer = answer.unwrap_or_else(|| panic!("it answers"));
     let cookie = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
     assert!(answer.status == 303 && !cookie.is_empty(), "{answer:?}");

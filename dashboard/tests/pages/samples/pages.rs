@@ -192,7 +192,7 @@ fn insights(world: &World) -> String {
 
 fn login(world: &World) -> String {
     let frame = Frame { viewer: None, waiting: 0, ..owner(world, Section::Elsewhere) };
-    let issuer = Issuer { name: world.texts["issuer"].clone(), path: "/login/oidc".into() };
+    let issuer = Issuer { name: world.texts["issuer"].clone(), path: "/sign-in/oidc".into() };
     let (next, problem) = (&world.texts["next"], Some(world.texts["problem"].as_str()));
     LoginPage { frame: &frame, issuer: Some(&issuer), next, problem }.render().unwrap()
 }
