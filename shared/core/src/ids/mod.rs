@@ -189,7 +189,7 @@ impl CommitSha {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("maxLength" = 255, "pattern" =
-    r"^refs/(?!\.)(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+$"))]
+    r"^refs/(?![./])(?!.*(\.\.|//|@\{|/\.|\.lock(/|$)|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+$"))]
 pub struct RefName(String);
 
 /// What a ref points at, by the namespace it lives in.
