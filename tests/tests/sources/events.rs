@@ -119,11 +119,13 @@ async fn schedule(at: &Installation, hook: &Hook) {
     assert_eq!(run["source"]["trigger"]["expression"], "rate(1 minute)", "{run:#}");
 }
 
-/// Only who signs as somebody of the account starts a run by hand.
+/// Only who brings a token, or signs as somebody of the account, starts a run by hand.
 async fn by_hand(at: &Installation, head: &str) {
     let order = r#"{"provider":"codecommit","hook":"web","ref":"refs/heads/main"}"#;
-    let (status, told) = at.post(&at.api("/v1/runs"), &[], order).await;
-    assert_eq!(status, 403, "{told}");
+    for (path, refused) in [("/v1/runs", 401), ("/iam/v1/runs", 403)] {
+        let (status, told) = at.post(&at.api(path), &[], order).await;
+        assert_eq!(status, refused, "{path}: {told}");
+    }
     let args = ["start", "codecommit", "web", "--pipeline", "codecommit", "--var", "REGION=eu-central-1"];
     let told = at.pushway(&args);
     let id = told["run_id"].as_str().expect("a run");
