@@ -207,6 +207,12 @@ fn a33_an_act_takes_the_form_of_this_very_session_and_the_right_scope() {
     assert_eq!(world.audit().iter().filter(|entry| entry.operation == "freeze").count(), 1);
     let page = with(&story, &may, "/environments/web/staging", &[]).body;
     assert!(page.contains("sale &#60;b&#62;") && page.contains("/unfreeze\""), "{page}");
+    // Another act from pages of the same version is an order of its own, whatever its words are.
+    let other_place = post(&world, &may, "/environments/web/production/freeze", &form(&proof(&story, &may)));
+    assert_eq!(other_place.status, 303, "{}", other_place.body);
+    let words = format!("csrf={}&version=1&reason=true", proof(&story, &may));
+    let other_words = post(&world, &may, "/environments/web/canary/freeze", &words);
+    assert_eq!(other_words.status, 303, "{}", other_words.body);
     // Whoever may not act is offered nothing.
     let page = with(&story, &reader, "/environments/web/staging", &[]).body;
     assert!(!page.contains("/unfreeze\""), "{page}");

@@ -8,6 +8,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use pushway_core::access::{Principal, Refused};
 use pushway_core::api::ProblemDocument;
+use pushway_core::delivery::made_id;
 use pushway_core::ports::{Clock, Tokens};
 use pushway_dashboard::links;
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ use crate::session;
 /// Fields of a form that are no part of the order.
 const PROOF: &str = "csrf";
 const VERSION: &str = "version";
+/// The one field that is a box to tick.
+const BOX: &str = "accept_irreversible";
 /// Where the API's operations lie.
 const API: &str = "/v1";
 
@@ -106,20 +109,21 @@ async fn order<P: Tokens + Clock>(
         .into_iter()
         .filter(|(_, text)| !text.is_empty())
         .map(|(name, text)| {
-            // A box that is ticked.
-            let value = if text == "true" { Value::Bool(true) } else { Value::String(text) };
+            let value = if name == BOX { Value::Bool(text == "true") } else { Value::String(text) };
             (name, value)
         })
         .collect();
+    let body = Value::Object(body).to_string();
     let mut order = request.clone();
     order.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // A second click on the same page is the same order.
-    if let Ok(key) = HeaderValue::try_from(format!("page of version {version}"))
+    // A second click on the same page is the same order: same act, same words, same version of what it is about.
+    let key = HeaderValue::try_from(made_id("page", &[&operation, &version, &body]));
+    if let Ok(key) = key
         && !version.is_empty()
     {
         order.headers.insert("idempotency-key", key);
     }
-    order.body = Some(Value::Object(body).to_string());
+    order.body = Some(body);
     order.is_base64_encoded = false;
     order.raw_path = Some(operation);
     order.raw_query_string = None;

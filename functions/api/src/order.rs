@@ -5,17 +5,14 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use pushway_core::audit::AuditEntry;
-use pushway_core::fact::bounded;
 use pushway_core::ids::RunId;
 use pushway_core::order::{Begun, KeptReply, Order};
 use pushway_core::ports::{AuditTrail, Clock, Orders, Random};
 use serde_json::Value;
 
 use crate::call::Call;
-use crate::reply::{Problem, Reply};
+use crate::reply::{JSON, PROBLEM, Problem, Reply, comment};
 
-/// Longest reason that the audit list keeps, in characters.
-const MAX_REASON: usize = 500;
 /// Says that a reply is that of an earlier request with the same key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -95,7 +92,7 @@ fn entry(call: &Call<'_>, id: RunId, now: Timestamp) -> AuditEntry {
         path: call.path.to_owned(),
         from: context.http.source_ip.clone(),
         request_id: context.request_id.clone(),
-        reason: reason.map(|reason| bounded(reason, MAX_REASON)),
+        reason: comment(reason.map(str::to_owned)),
         status: None,
     }
 }
@@ -103,6 +100,6 @@ fn entry(call: &Call<'_>, id: RunId, now: Timestamp) -> AuditEntry {
 /// A reply that was given before.
 fn again(kept: KeptReply) -> Reply {
     let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
-    let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
+    let kind = if status.is_success() { JSON } else { PROBLEM };
     Reply::of(status, kind, kept.body).and(REPLAYED, HeaderValue::from_static("true"))
 }

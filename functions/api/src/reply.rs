@@ -58,7 +58,7 @@ impl From<Refused> for Problem {
 pub(crate) const JSON: &str = "application/json";
 /// The schema of pipeline files.
 pub(crate) const JSON_SCHEMA: &str = "application/schema+json";
-const PROBLEM: &str = "application/problem+json";
+pub(crate) const PROBLEM: &str = "application/problem+json";
 
 impl Reply {
     /// A good answer.
@@ -93,7 +93,7 @@ impl Reply {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
         );
         let mut body = Some(Body::Text(body));
         if request.request_context.http.method == Method::GET && status == StatusCode::OK {
