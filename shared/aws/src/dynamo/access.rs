@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use pushway_core::access::TokenRecord;
@@ -10,11 +9,10 @@ use pushway_core::audit::AuditEntry;
 use pushway_core::ids::{RunId, TokenName};
 use pushway_core::keys::{self, Key};
 use pushway_core::order::{Begun, KEPT, Order};
-use pushway_core::ports::{Answer, AuditTrail, Orders, Tokens, Written};
+use pushway_core::ports::{Answer, AuditTrail, Fault, Orders, Tokens, Written};
 
-use super::deliveries::refused;
 use super::versioned::indexed;
-use super::{IS_NEW, Item, is_ours, item, number, parsed, text};
+use super::{IS_NEW, Item, item, number, parsed, text};
 use crate::Aws;
 use crate::errors::fault;
 use crate::time::{day, sortable};
@@ -52,21 +50,10 @@ impl AuditTrail for Aws {
     async fn note(&self, entry: &AuditEntry) -> Answer<()> {
         let end = if entry.status.is_some() { END } else { "" };
         let key = Key { pk: keys::audit_day(day(entry.at)), sk: format!("{}{end}", entry.id) };
-        let item = item(key, entry)?;
-        let written = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.settings.table)
-            .set_item(Some(item.clone()))
-            .condition_expression(IS_NEW)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match written {
-            Ok(_) => Ok(()),
-            Err(error) if is_ours(refused(&error), &item) => Ok(()),
-            Err(error) => Err(fault("dynamodb PutItem", &error)),
-        }
+        let written = self.put_if(item(key, entry)?, |put| put.condition_expression(IS_NEW)).await?;
+        // An id is a time and ten random bytes.
+        let taken = |_| Fault::Retryable(format!("the audit list has another entry {}", entry.id));
+        written.map_err(taken)
     }
 
     async fn noted(&self, day: Date, before: Option<RunId>, limit: usize) -> Answer<Vec<AuditEntry>> {
@@ -134,25 +121,19 @@ impl Orders for Aws {
 impl Aws {
     /// Stores an order where none lies, or where the one that was met still lies; else what lies there.
     async fn put_order(&self, order: &Order, met: Option<&Order>) -> Answer<Option<Order>> {
-        let item = kept(order)?;
-        let call = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.settings.table)
-            .set_item(Some(item.clone()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let call = match met {
-            None => call.condition_expression(IS_NEW),
-            Some(met) => call
+        let met = met.map(super::json).transpose()?;
+        let written = self.put_if(kept(order)?, |put| match met {
+            None => put.condition_expression(IS_NEW),
+            Some(met) => put
                 .condition_expression(IS_THE_ONE_MET)
                 .expression_attribute_names("#data", "data")
-                .expression_attribute_values(":met", text(super::json(met)?)),
-        };
-        let Err(error) = call.send().await else { return Ok(None) };
-        match refused(&error) {
-            Some(stored) if is_ours(Some(stored), &item) => Ok(None),
-            Some(stored) => parsed(stored, "data").map(Some),
-            None => Err(fault("dynamodb PutItem", &error)),
+                .expression_attribute_values(":met", text(met)),
+        });
+        match written.await? {
+            Ok(()) => Ok(None),
+            Err(Some(stored)) => parsed(&stored, "data").map(Some),
+            // It was there a moment ago: whoever carried it out has dropped it.
+            Err(None) => Err(Fault::Retryable("an order was dropped while it was taken over".into())),
         }
     }
 }

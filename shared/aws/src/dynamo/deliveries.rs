@@ -2,9 +2,6 @@
 //!
 //! A delivery is known by its forge's id and by its content; both lead to the one run that it started.
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::{SignedDuration, Timestamp};
 use pushway_core::ids::DeliveryId;
 use pushway_core::keys::{self, FILES};
@@ -14,9 +11,8 @@ use pushway_core::ports::{
 };
 use pushway_core::source::{Hook, Provider};
 
-use super::{HISTORY, IS_NEW, Item, is_ours, item, json, number, parsed, runs, text, transaction_token};
+use super::{HISTORY, IS_NEW, Item, item, json, number, parsed, runs, text, transaction_token};
 use crate::Aws;
-use crate::errors::fault;
 
 /// How long the table keeps a delivery: twice as long as a forge could plausibly repeat it, and longer than
 /// the 90 days for which Step Functions remembers an execution's name.
@@ -69,21 +65,14 @@ impl Deliveries for Aws {
     ) -> Answer<Recorded> {
         let known = RecordedDelivery { outcome: DeliveryOutcome::Ignored(rule.to_owned()), at: now };
         let item = expiring(keys::delivery(provider, &hook.id, delivery), &known)?;
-        let written = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.settings.table)
-            .set_item(Some(item.clone()))
-            .condition_expression(IS_NEW_OR_EXPIRED)
-            .expression_attribute_values(":now", number(now.as_second()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = written else { return Ok(Recorded::New) };
-        match refused(&error) {
-            Some(stored) if is_ours(Some(stored), &item) => Ok(Recorded::New),
-            Some(stored) => Ok(Recorded::Before(parsed::<RecordedDelivery>(stored, "data")?.outcome)),
-            None => Err(fault("dynamodb PutItem", &error)),
+        let written = self.put_if(item, |put| {
+            put.condition_expression(IS_NEW_OR_EXPIRED)
+                .expression_attribute_values(":now", number(now.as_second()))
+        });
+        match written.await? {
+            Ok(()) => Ok(Recorded::New),
+            Err(Some(stored)) => Ok(Recorded::Before(parsed::<RecordedDelivery>(&stored, "data")?.outcome)),
+            Err(None) => Err(Fault::Retryable(format!("delivery {delivery} is being recorded"))),
         }
     }
 }
@@ -106,12 +95,4 @@ fn expiring(key: keys::Key, known: &RecordedDelivery) -> Answer<Item> {
     let mut item = item(key, known)?;
     item.insert("expires_at".into(), number((known.at + KEPT).as_second()));
     Ok(item)
-}
-
-/// The item that made a put's condition fail.
-pub(super) fn refused(error: &SdkError<PutItemError>) -> Option<&Item> {
-    match error.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(refused)) => refused.item(),
-        _ => None,
-    }
 }

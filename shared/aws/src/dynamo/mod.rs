@@ -30,6 +30,8 @@ mod waits;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -174,6 +176,29 @@ impl Aws {
             .set_item(Some(item))
             .condition_expression(condition)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// Puts an item under the condition that `under` sets; `Err` inside shows what lies there instead, if anything
+    /// does. A writer that meets its own item has written: the answer to it was lost (row F13).
+    async fn put_if(
+        &self,
+        item: Item,
+        under: impl FnOnce(PutItemFluentBuilder) -> PutItemFluentBuilder,
+    ) -> Answer<Result<(), Option<Item>>> {
+        let call = self
+            .dynamodb
+            .put_item()
+            .table_name(&self.settings.table)
+            .set_item(Some(item.clone()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = under(call).send().await else { return Ok(Ok(())) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                let stored = refused.item();
+                Ok(if is_ours(stored, &item) { Ok(()) } else { Err(stored.cloned()) })
+            }
+            _ => Err(fault("dynamodb PutItem", &error)),
+        }
     }
 
     /// Writes all or nothing; `Err(reasons)` inside where others wrote first.

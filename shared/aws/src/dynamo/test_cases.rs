@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
@@ -21,8 +21,7 @@ use pushway_core::test_history::{FLAKY_FOR, JobTests, PipelineTests, TestBase, T
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::deliveries::refused;
-use super::{IS_NEW, Item, MAX_ITEM_BYTES, is_ours, item, json, number, text};
+use super::{IS_NEW, Item, MAX_ITEM_BYTES, item, json, number, text};
 use crate::Aws;
 use crate::errors::fault;
 
@@ -59,20 +58,8 @@ impl TestCases for Aws {
 
     async fn put_job_tests(&self, of: &TestsOf, tests: &JobTests) -> Answer<Written> {
         let item = packed(keys::tests(of.run, &of.job, of.attempt, None), tests)?;
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.settings.table)
-            .set_item(Some(item.clone()))
-            .condition_expression(IS_NEW)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Written::Stored) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(_)) => {
-                Ok(if is_ours(refused(&error), &item) { Written::Stored } else { Written::Conflict })
-            }
-            _ => Err(fault("dynamodb PutItem", &error)),
-        }
+        let written = self.put_if(item, |put| put.condition_expression(IS_NEW)).await?;
+        Ok(if written.is_ok() { Written::Stored } else { Written::Conflict })
     }
 
     async fn test_base(

@@ -3,14 +3,10 @@
 //! Locks, branches, reconciliations, subscriptions, notices: all are only as good as the condition of this
 //! write.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use pushway_core::ports::{Answer, Written};
 
-use super::deliveries::refused;
-use super::{IS_NEW, Item, is_ours, number, text};
+use super::{IS_NEW, Item, number, text};
 use crate::Aws;
-use crate::errors::fault;
 use crate::time::sortable;
 
 /// The record may be replaced only while it is the one that was changed.
@@ -32,27 +28,14 @@ impl Aws {
     /// Stores an item of this version, if the stored one is its predecessor.
     pub(super) async fn put_versioned(&self, mut item: Item, version: u64) -> Answer<Written> {
         item.insert("version".into(), number(version));
-        let call = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.settings.table)
-            .set_item(Some(item.clone()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        // Version 0 is never stored, so version 1 is the first.
-        let call = match version {
-            0 | 1 => call.condition_expression(IS_NEW),
-            version => call
+        let written = self.put_if(item, |put| match version {
+            // Version 0 is never stored, so version 1 is the first.
+            0 | 1 => put.condition_expression(IS_NEW),
+            version => put
                 .condition_expression(IS_PREDECESSOR)
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":expected", number(version - 1)),
-        };
-        let Err(error) = call.send().await else { return Ok(Written::Stored) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(_)) if is_ours(refused(&error), &item) => {
-                Ok(Written::Stored)
-            }
-            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(Written::Conflict),
-            _ => Err(fault("dynamodb PutItem", &error)),
-        }
+        });
+        Ok(if written.await?.is_ok() { Written::Stored } else { Written::Conflict })
     }
 }
