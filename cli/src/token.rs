@@ -48,6 +48,9 @@ pub(crate) struct Audit {
     /// A day (UTC); today without it.
     #[arg(long)]
     day: Option<jiff::civil::Date>,
+    /// Go on where another page ended, of the same day.
+    #[arg(long)]
+    cursor: Option<String>,
 }
 
 /// Who one is.
@@ -117,8 +120,9 @@ pub(crate) async fn who_am_i(at: &At, as_json: bool) -> anyhow::Result<ExitCode>
 
 /// Shows a part of the audit list.
 pub(crate) async fn audit(at: &At, as_json: bool, args: &Audit) -> anyhow::Result<ExitCode> {
-    let day: Vec<_> = args.day.iter().map(|day| ("day", day.to_string())).collect();
-    let page: AuditPage = at.client().await?.get(&["v1", "audit"], &day).await?;
+    let mut query: Vec<_> = args.day.iter().map(|day| ("day", day.to_string())).collect();
+    query.extend(args.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
+    let page: AuditPage = at.client().await?.get(&["v1", "audit"], &query).await?;
     if as_json {
         output::json(&json!(page))?;
         return Ok(ExitCode::SUCCESS);
@@ -134,5 +138,12 @@ pub(crate) async fn audit(at: &At, as_json: bool, args: &Audit) -> anyhow::Resul
         ]
     });
     output::table(&["TIME", "WHO", "WHAT", "STATUS", "OF", "WHY"], rows.collect())?;
+    if page.entries.is_empty() {
+        output::note("nobody has asked for a change on that day (UTC); --day looks at another one");
+    }
+    if let Some(next) = page.next {
+        let day = args.day.map_or_else(String::new, |day| format!(" --day {day}"));
+        output::note(&format!("older ones: pushway audit{day} --cursor {next}"));
+    }
     Ok(ExitCode::SUCCESS)
 }

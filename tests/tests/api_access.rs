@@ -201,6 +201,19 @@ fn every_change_is_noted_with_who_what_and_how_it_ended() {
         json!([arn("ada"), "createToken", 201, null]),
     ];
     assert_eq!(told, expected);
+    // Nothing is left out from page to page, and a cursor is of one day.
+    for n in 0..120 {
+        freeze(&world, "ada", &format!("many-{n}"), "again and again");
+    }
+    let ask = |query: &str| {
+        send(&world, &signed("GET", "ada", &format!("/v1/audit{query}"), &[], "")).expect("it answers")
+    };
+    let first = ask("").json();
+    let next = first["next"].as_str().expect("there is more");
+    let rest = ask(&format!("?cursor={next}")).json();
+    let count = |page: &Value| page["entries"].as_array().expect("entries").len();
+    assert_eq!((count(&first), count(&rest), &rest["next"]), (100, 23, &Value::Null));
+    assert_eq!(ask(&format!("?day=2026-09-20&cursor={next}")).status, 404);
     // What can't be noted is not done.
     world.inject_on("note", 1, Injected::Permanent);
     assert_eq!(freeze(&world, "ada", "k3", "again").status, 503);

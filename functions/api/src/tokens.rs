@@ -6,11 +6,12 @@ use jiff::tz::TimeZone;
 use pushway_core::access::{Revoked, Scopes, TOKEN_DAYS, Token, TokenRecord};
 use pushway_core::api::{AuditPage, TokenMade, TokenOrder, TokenView, TokensView};
 use pushway_core::ids::{RunId, TokenName};
-use pushway_core::ports::{AuditTrail, Clock, Random, Tokens, Written};
+use pushway_core::ports::{AuditTrail, Clock, Random, SealingKey, Tokens, Written};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::call::Call;
+use crate::lists::{next, position};
 use crate::reply::{Problem, Reply};
 
 /// Entries of the audit list on a page.
@@ -22,8 +23,8 @@ const PAGE: usize = 100;
 pub(crate) struct AuditFrom {
     /// A day (UTC); today without it.
     day: Option<Date>,
-    /// Only entries older than this one.
-    before: Option<RunId>,
+    /// `next` of the page before, of the same day; the newest entries without it.
+    cursor: Option<String>,
 }
 
 /// `GET /v1/tokens`.
@@ -79,10 +80,17 @@ pub(crate) async fn revoke<P: Tokens + Clock>(ports: &P, call: &Call<'_>) -> Res
 }
 
 /// `GET /v1/audit`.
-pub(crate) async fn audit<P: AuditTrail + Clock>(ports: &P, call: &Call<'_>) -> Result<AuditPage, Problem> {
-    let AuditFrom { day, before } = call.query()?;
-    let day = day.unwrap_or_else(|| ports.now().to_zoned(TimeZone::UTC).date());
-    let entries = ports.noted(day, before, PAGE).await?;
-    let next = entries.last().map(|entry| entry.id).filter(|_| entries.len() == PAGE);
-    Ok(AuditPage { entries, next })
+pub(crate) async fn audit<P>(ports: &P, call: &Call<'_>) -> Result<AuditPage, Problem>
+where
+    P: AuditTrail + SealingKey + Clock,
+{
+    let AuditFrom { day, cursor } = call.query()?;
+    let list = ("audit", day);
+    let place: Option<(Date, RunId)> = position(ports, &list, cursor.as_deref()).await?;
+    // Who goes on after midnight goes on with the day that they began with.
+    let today = || ports.now().to_zoned(TimeZone::UTC).date();
+    let day = place.map(|(day, _)| day).or(day).unwrap_or_else(today);
+    let entries = ports.noted(day, place.map(|(_, before)| before), PAGE).await?;
+    let last = entries.last().map(|entry| (day, entry.id)).filter(|_| entries.len() == PAGE);
+    Ok(AuditPage { entries, next: next(ports, &list, last.as_ref()).await? })
 }

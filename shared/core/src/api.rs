@@ -462,8 +462,8 @@ pub struct TokensView {
 pub struct AuditPage {
     /// Newest first.
     pub entries: Vec<AuditEntry>,
-    /// Where the next page begins, if there may be one: the parameter `before`.
-    pub next: Option<RunId>,
+    /// Where the next page begins, if there may be one: the parameter `cursor`.
+    pub next: Option<String>,
 }
 
 /// Why a request was not answered as hoped (RFC 9457).
