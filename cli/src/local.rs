@@ -120,6 +120,9 @@ async fn up(as_json: bool, project: &Path) -> anyhow::Result<ExitCode> {
     } else {
         output::line(&format!("Pushway runs on this machine: {api}"))?;
         output::note("next: pushway local push <repository>, pushway runs, pushway local down");
+        output::note(
+            "its dashboard is there, too; `pushway token create me --scope run --scope approve` lets you in",
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -199,6 +199,10 @@ fn the_table_is_the_one_the_code_uses_and_is_kept() {
     assert_eq!(table["DeletionProtectionEnabled"], true);
     assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
     assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
+    // What a run is said to cost counts a write to each list of runs, and two to the sparse index.
+    let indexes = many(&table["GlobalSecondaryIndexes"]);
+    let lists = indexes.iter().filter(|index| index["KeySchema"][1]["AttributeName"] == "run_id").count();
+    assert_eq!(pushway_core::usage::INDEX_WRITES, lists as u64 + 2);
     assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
 
     let code = sources("shared/aws/src/dynamo");

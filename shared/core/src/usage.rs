@@ -21,8 +21,8 @@ const INVOCATION: u64 = 250;
 const ROLLOUT_EVENTS: u32 = 3;
 /// Parts of a GB that a function has (`template.yaml`, `MemorySize: 256`).
 const PARTS_OF_GB: u64 = 4;
-/// Writes to indexes for each fact: three lists, and a place in `open` that is left and taken.
-const INDEX_WRITES: u64 = 5;
+/// Writes to indexes for each fact: four lists, and a place in `open` that is left and taken.
+pub const INDEX_WRITES: u64 = 6;
 /// Bytes of a write request unit; a transaction takes two for each.
 const UNIT_BYTES: u64 = 1_024;
 
