@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use pushway_core::fact::{Fact, JobStage, TestSummary};
-use pushway_core::forge::PullRequestView;
 use pushway_core::ids::RunId;
 use pushway_core::run::{Run, Status};
-use pushway_core::source::{PullRequest, RetryFrom, Trigger, Zone};
+use pushway_core::source::{RetryFrom, Trigger, Zone};
 use pushway_core::testing::{BuildScript, Injected, World};
 use pushway_tests::sim::Events;
 use pushway_tests::sim::every_call::{at_every_call, push};
 use pushway_tests::sim::people::{arn, get, post};
-use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, image_of, old_image, parse};
+use pushway_tests::sim::pull_request::opened;
+use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
 use serde_json::{Value, json};
 
 fn retry(world: &World, run: RunId, from: &str) -> (u64, Value) {
@@ -204,30 +204,7 @@ fn a_retry_of_a_fork_is_trusted_no_further_than_its_approval() {
     );
     let base = story.commit_with(&[("pushway.yml", &file)]);
     let head = story.commit_with(&[]);
-    let request = PullRequest {
-        number: 7,
-        base: "main".into(),
-        base_commit: base.clone(),
-        is_fork: true,
-        approved_by: None,
-    };
-    story.world().set_pull_request(PullRequestView {
-        request,
-        head: head.clone(),
-        is_open: true,
-        title: "mend it".into(),
-        author: "Eve".into(),
-    });
-    let repository = json!({ "id": 42, "full_name": "acme/web", "default_branch": "main" });
-    let opened = json!({
-        "action": "opened", "number": 7, "repository": repository,
-        "pull_request": {
-            "number": 7, "title": "mend it", "user": { "login": "eve" },
-            "head": { "ref": "mend", "sha": head, "repo": { "id": 43, "full_name": "eve/web" } },
-            "base": { "ref": "main", "sha": base, "repo": repository },
-        },
-    });
-    let unread = story.send(&Post::github("pull_request", "pr", &opened.to_string(), SECRET)).unwrap().run();
+    let unread = story.send(&opened(&story, &base, &head, true)).unwrap().run();
     story.sim.run();
     assert_eq!(story.run(unread).status, Status::Ignored);
     refused(&story, unread, "start", "was ignored");

@@ -2,16 +2,14 @@
 
 use jiff::SignedDuration;
 use pushway_core::fact::{JobId, JobStage, TestSummary};
-use pushway_core::forge::PullRequestView;
-use pushway_core::ids::CommitSha;
 use pushway_core::ports::TestsOf;
 use pushway_core::run::{Run, Status};
-use pushway_core::source::PullRequest;
 use pushway_core::test_case::{CaseStatus, MAX_CASES, TestCase, TestResults};
 use pushway_core::test_history::PipelineTests;
 use pushway_core::testing::{BuildScript, Injected};
 use pushway_tests::sim::every_call::{play, push};
-use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, parse};
+use pushway_tests::sim::pull_request::opened;
+use pushway_tests::sim::story::{PIPELINE, Story, parse};
 use pushway_tests::sim::{Events, invoke, people};
 use serde_json::{Value, json};
 
@@ -175,33 +173,6 @@ fn pulled() -> String {
     PIPELINE.replace("push: {", "pull_request: { branches: [main] }\n  push: {")
 }
 
-fn open_pull_request(story: &Story, base: &CommitSha, head: &CommitSha) -> Post {
-    let request = PullRequest {
-        number: 7,
-        base: "main".into(),
-        base_commit: base.clone(),
-        is_fork: false,
-        approved_by: None,
-    };
-    story.world().set_pull_request(PullRequestView {
-        request,
-        head: head.clone(),
-        is_open: true,
-        title: "mend it".into(),
-        author: "Eve".into(),
-    });
-    let repository = json!({ "id": 42, "full_name": "acme/web", "default_branch": "main" });
-    let body = json!({
-        "action": "opened", "number": 7, "repository": repository,
-        "pull_request": {
-            "number": 7, "title": "mend it", "user": { "login": "eve" },
-            "head": { "ref": "mend", "sha": head, "repo": repository },
-            "base": { "ref": "main", "sha": base, "repo": repository },
-        },
-    });
-    Post::github("pull_request", "pr-1", &body.to_string(), SECRET)
-}
-
 #[test]
 fn a_pull_request_is_compared_with_the_branch_it_wants_to_go_into_and_decides_nothing_there() {
     let mut story = Story::new();
@@ -211,7 +182,7 @@ fn a_pull_request_is_compared_with_the_branch_it_wants_to_go_into_and_decides_no
     let before = remembered(&story);
     fails(&story, None, &["adds", "adds_twice"]);
     let head = story.commit_with(&[("pushway.yml", &pulled())]);
-    let post = open_pull_request(&story, &base, &head);
+    let post = opened(&story, &base, &head, false);
     let run = story.send(&post).expect("it is taken").run();
     story.sim.run();
     story.check();

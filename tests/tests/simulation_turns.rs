@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use pushway_core::fact::{Fact, JobStage};
-use pushway_core::forge::{Changes, PullRequestView};
+use pushway_core::forge::Changes;
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::run::{Run, Status};
-use pushway_core::source::{PullRequest, Trigger, Zone};
+use pushway_core::source::{Trigger, Zone};
 use pushway_core::testing::{BuildScript, Injected};
 use pushway_tests::sim::invoke;
 use pushway_tests::sim::people;
+use pushway_tests::sim::pull_request::{known, opened};
 use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, push_body};
 use serde_json::{Value, json};
 
@@ -305,31 +306,6 @@ environments:
       - http: { url: "http://web.example.com/healthz", attempts: 5, need: 2, interval: 1s }
 "#;
 
-fn pull_request(story: &Story, base: &CommitSha, head: &CommitSha, is_fork: bool) {
-    let request =
-        PullRequest { number: 7, base: "main".into(), base_commit: base.clone(), is_fork, approved_by: None };
-    story.world().set_pull_request(PullRequestView {
-        request,
-        head: head.clone(),
-        is_open: true,
-        title: "mend it".into(),
-        author: "Eve".into(),
-    });
-}
-
-fn opened(base: &CommitSha, head: &CommitSha, is_fork: bool) -> Value {
-    let repository = json!({ "id": 42, "full_name": "acme/web", "default_branch": "main" });
-    let from = if is_fork { json!({ "id": 43, "full_name": "eve/web" }) } else { repository.clone() };
-    json!({
-        "action": "opened", "number": 7, "repository": repository,
-        "pull_request": {
-            "number": 7, "title": "mend it", "user": { "login": "eve" },
-            "head": { "ref": "mend", "sha": head, "repo": from },
-            "base": { "ref": "main", "sha": base, "repo": repository },
-        },
-    })
-}
-
 fn approve(story: &Story, commit: &CommitSha) -> (u64, Value) {
     let path = "/v1/repositories/github/web/pull-requests/7/approve";
     people::post(&story.world(), "ada", path, &json!({ "commit": commit }))
@@ -342,9 +318,7 @@ fn a19_a21_code_that_nobody_has_merged_gets_no_secret_no_deploy_and_the_base_bra
     // The request changes the pipeline file too: to a job that would print a secret, and a deploy.
     let evil = PULLED.replace("image:", "stolen:").replace("build.image", "build.stolen");
     let head = story.commit_with(&[("pushway.yml", &evil)]);
-    pull_request(&story, &base, &head, false);
-    let body = opened(&base, &head, false).to_string();
-    let run = story.send(&Post::github("pull_request", "pr-1", &body, SECRET)).unwrap().run();
+    let run = story.send(&opened(&story, &base, &head, false)).unwrap().run();
     story.sim.run();
     story.check();
     let run = story.run(run);
@@ -362,15 +336,13 @@ fn a20_a_fork_is_built_only_at_the_very_commit_that_someone_has_read() {
     let mut story = Story::new();
     let base = story.commit_with(&[("pushway.yml", PULLED)]);
     let (read, pushed_since) = (story.commit_with(&[]), story.commit_with(&[]));
-    pull_request(&story, &base, &read, true);
-    let body = opened(&base, &read, true).to_string();
-    let run = story.send(&Post::github("pull_request", "pr-1", &body, SECRET)).unwrap().run();
+    let run = story.send(&opened(&story, &base, &read, true)).unwrap().run();
     story.sim.run();
     let told = story.run(run);
     assert_eq!(told.status, Status::Ignored);
     assert!(told.ignored_by.as_ref().unwrap().contains(read.as_str()), "{:?}", told.ignored_by);
     // Pushed to after it was read: the approval of what was read lets nothing else in.
-    pull_request(&story, &base, &pushed_since, true);
+    known(&story, &base, &pushed_since, true);
     let (status, problem) = approve(&story, &read);
     assert_eq!(status, 409, "{problem}");
     assert_eq!(story.world().builds().len(), 0);

@@ -8,6 +8,7 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use hmac::{Hmac, Mac as _};
 use http::header::{self, HeaderValue};
 use jiff::SignedDuration;
+use pushway_core::signature;
 
 /// A cookie of this name comes from this very host, over HTTPS, and counts for all of it (RFC 6265bis, "The __Host-
 /// Prefix").
@@ -44,11 +45,7 @@ pub(crate) fn end() -> HeaderValue {
 }
 
 fn mac(token: &str) -> Hmac<sha2::Sha256> {
-    // An HMAC key may have any length (RFC 2104), so `new` has nothing to refuse.
-    let mut mac = <Hmac<sha2::Sha256> as hmac::Mac>::new_from_slice(token.as_bytes())
-        .unwrap_or_else(|_| unreachable!("a key of any length is one"));
-    mac.update(PURPOSE);
-    mac
+    signature::mac(token.as_bytes(), &[PURPOSE])
 }
 
 /// What forms of a session send back: nobody can make it who does not know the token.

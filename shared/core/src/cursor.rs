@@ -9,6 +9,8 @@ use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::signature;
+
 /// Bytes of a seal.
 const SEAL: usize = 32;
 /// Cursors that are longer were not made here.
@@ -73,14 +75,7 @@ pub fn open<T: DeserializeOwned>(key: &CursorKey, list: &impl Serialize, text: &
 /// The list is preceded by its length, so that no list and position read as another list and position.
 fn mac(key: &CursorKey, list: &impl Serialize, position: &[u8]) -> Hmac<sha2::Sha256> {
     let list = serde_json::to_vec(list).unwrap_or_default();
-    // An HMAC key may have any length (RFC 2104), so `new` has nothing to refuse.
-    let mut mac =
-        <Hmac<sha2::Sha256> as hmac::Mac>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!());
-    mac.update(b"pushway cursor 1");
-    mac.update(&list.len().to_be_bytes());
-    mac.update(&list);
-    mac.update(position);
-    mac
+    signature::mac(&key.0, &[b"pushway cursor 1", &list.len().to_be_bytes(), &list, position])
 }
 
 #[cfg(test)]

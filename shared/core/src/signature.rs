@@ -38,14 +38,18 @@ impl Secret {
     }
 
     fn mac(&self, parts: &[&[u8]]) -> Hmac<sha2::Sha256> {
-        // An HMAC key may have any length (RFC 2104), so `new` has nothing to refuse.
-        let mut mac =
-            <Hmac<sha2::Sha256> as hmac::Mac>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!());
-        for part in parts {
-            mac.update(part);
-        }
-        mac
+        mac(&self.0, parts)
     }
+}
+
+/// HMAC-SHA256 under a key, of parts one after another; to be finished, or held against a tag in constant time.
+pub fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<sha2::Sha256> {
+    // An HMAC key may have any length (RFC 2104), so `new` has nothing to refuse.
+    let mut mac = <Hmac<sha2::Sha256> as hmac::Mac>::new_from_slice(key).unwrap_or_else(|_| unreachable!());
+    for part in parts {
+        mac.update(part);
+    }
+    mac
 }
 
 impl std::fmt::Debug for Secret {

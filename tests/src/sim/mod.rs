@@ -11,6 +11,7 @@ pub mod every_call;
 pub(crate) mod functions;
 mod interpreter;
 pub mod people;
+pub mod pull_request;
 pub mod story;
 
 use std::cell::{Cell, RefCell};
