@@ -134,10 +134,10 @@ pub(crate) async fn audit(at: &At, as_json: bool, args: &Audit) -> anyhow::Resul
             entry.operation.clone(),
             entry.status.map_or_else(|| "no end".into(), |status| status.to_string()),
             entry.path.clone(),
-            bounded(entry.reason.as_deref().unwrap_or_default(), REASON_WIDTH),
+            bounded(entry.reason.as_deref().or(entry.asked.as_deref()).unwrap_or_default(), REASON_WIDTH),
         ]
     });
-    output::table(&["TIME", "WHO", "WHAT", "STATUS", "OF", "WHY"], rows.collect())?;
+    output::table(&["TIME", "WHO", "WHAT", "STATUS", "OF", "WHY OR WHAT"], rows.collect())?;
     if page.entries.is_empty() {
         output::note("nobody has asked for a change on that day (UTC); --day looks at another one");
     }

@@ -27,7 +27,8 @@ const open = async (browser, options = {}) => {
     if (message.type() === "error" && !/status of 40[134]/.test(message.text())) strange.push(message.text());
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(look.base)) strange.push(`it asks ${request.url()}`);
+    const known = [look.base, look.issuer].some((place) => place && request.url().startsWith(place));
+    if (!known) strange.push(`it asks ${request.url()}`);
   });
   return { context, page, strange };
 };
@@ -102,6 +103,22 @@ const orders = {
     }
     if (strange.length) fail(strange.join("\n"));
     return look.paths;
+  },
+
+  // In with the issuer, and out again.
+  async issuer(browser) {
+    const { page, strange } = await open(browser);
+    await page.goto(`${look.base}/sign-in?next=%2Fapprovals`);
+    await page.screenshot({ path: `${look.shots}/sign-in.png` });
+    await page.getByRole("link", { name: "Sign in with" }).click();
+    await page.getByRole("link", { name: "Go on as Ada" }).click();
+    await page.waitForURL(`${look.base}/approvals`);
+    const who = await page.locator("header").textContent();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.waitForURL(`${look.base}/sign-in`);
+    const answer = await page.goto(`${look.base}/approvals`);
+    if (strange.length) fail(strange.join("\n"));
+    return { who: who.includes("person:ada@example.com"), afterwards: new URL(answer.url()).pathname };
   },
 
   // A run is watched until it is green, on a page that is loaded once.

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod forges;
+pub mod issuer;
 pub mod repository;
 pub mod served;
 pub mod sim;

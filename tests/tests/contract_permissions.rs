@@ -50,6 +50,8 @@ const PORTS: &[(&str, &[&str])] = &[
     ("History", &["dynamodb:GetItem", "dynamodb:Query"]),
     ("Hooks", &["dynamodb:GetItem"]),
     ("InsightSettings", &[]),
+    // Where the issuer's client has a secret.
+    ("Issuer", &["secretsmanager:GetSecretValue"]),
     ("ListBranches", &["codecommit:GetBranch", "codecommit:ListBranches", "secretsmanager:GetSecretValue"]),
     ("ListEnvironments", &["dynamodb:BatchGetItem", "dynamodb:Query"]),
     ("ListHooks", &["dynamodb:GetItem", "dynamodb:Query"]),
@@ -190,6 +192,7 @@ const PORTS: &[(&str, &[&str])] = &[
     ("Runs", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("SealingKey", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("Secrets", &["secretsmanager:GetSecretValue"]),
+    ("Sessions", &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
     ("StartBuilds", &["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild"]),
     ("StartExecutions", &["states:StartExecution"]),
     ("StopBuilds", &["codebuild:StopBuild"]),

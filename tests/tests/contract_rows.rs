@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use pushway_tests::repository::sources;
 
 /// Deliveries and their order (F1 to F12), what fails and dies between (F13 to F21), sizes and throttles of the table (F22 to
-/// F24), deploys (F26 to F37), forges' limits and bursts (F42, F43), attacks from outside (A1 to A24), expressions and
-/// cursors (A29, A30).
+/// F24), deploys (F26 to F37), forges' limits and bursts (F42, F43), attacks from outside (A1 to A24), on who may ask, on pages, terminals and logs (A29
+/// to A37), exports and the CLI's own files (A46, A47).
 fn rows() -> impl Iterator<Item = String> {
     let faults = (1..=24).chain(26..=37).chain(42..=43).map(|row| format!("f{row}"));
-    faults.chain((1..=24).chain(29..=30).map(|row| format!("a{row}")))
+    faults.chain((1..=24).chain(29..=37).chain(46..=47).map(|row| format!("a{row}")))
 }
 
 #[test]

@@ -162,6 +162,7 @@ fn environment_variables_are_those_the_code_reads() {
             ("PUSHWAY_HOOK_ROLE_ARN", &["CreateServices"]),
             ("PUSHWAY_PRICES", &["InsightSettings"]),
             ("PUSHWAY_PUBLIC_BADGES", &["InsightSettings"]),
+            ("PUSHWAY_ISSUER", &["Issuer"]),
         ] {
             assert_eq!(variables.contains(variable), uses(ports), "{variable} of {name}");
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use pushway_core::fact::{JobStage, LogPointer};
 use pushway_core::ids::RunId;
+use pushway_core::ports::Clock as _;
 use pushway_core::testing::{BuildScript, World};
 use pushway_core::wait::Subject;
 use pushway_tests::browser::Visitor;
@@ -125,6 +126,16 @@ async fn a34_text_of_others_is_shown_and_does_nothing() {
     freeze(&story, PAYLOADS[0]);
     let found = visit(&story, "admin", "inert", json!({ "paths": paths })).await;
     assert_eq!(found.as_array().map(Vec::len), Some(paths.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_signs_in_with_an_issuer_and_out_again() {
+    let story = Story::new();
+    let (world, clock) = (story.world(), story.world());
+    let issuer = pushway_tests::issuer::serve(move || clock.now(), None).await;
+    world.set_issuer(issuer.in_memory());
+    let found = visit(&story, "read", "issuer", json!({ "issuer": issuer.settings().issuer })).await;
+    assert_eq!(found, json!({ "who": true, "afterwards": "/sign-in" }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

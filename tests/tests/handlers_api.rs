@@ -2,7 +2,7 @@
 
 use pushway_core::fact::LogPointer;
 use pushway_core::testing::Injected;
-use pushway_tests::sim::people::{send, signed};
+use pushway_tests::sim::people::{send, signed, unsigned};
 use pushway_tests::sim::story::Story;
 use serde_json::{Value, json};
 
@@ -125,11 +125,20 @@ fn a30_questions_that_make_no_sense_are_refused_and_unknown_runs_are_absent() {
 const RUN_OF_NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 #[test]
-fn a_table_that_does_not_answer_is_told_without_its_inner_words() {
+fn a_fault_that_stays_is_told_to_those_who_may_ask_and_to_nobody_else() {
     let story = Story::new();
     assert_eq!(get(&story, "/v1/health").0, 200);
     story.world().inject_on("list", 1, Injected::Permanent);
     let (status, body) = get(&story, "/v1/health");
-    assert_eq!(status, 503);
-    assert!(!body.to_string().contains("made to fail"), "{body}");
+    assert_eq!(status, 500);
+    assert!(body.to_string().contains("made to fail"), "{body}");
+    story.world().inject_on("list", 1, Injected::Retryable);
+    assert_eq!(get(&story, "/v1/health").0, 503);
+    // Nobody knows yet who asks.
+    story.world().inject_on("token", 1, Injected::Permanent);
+    let made_up = format!("Bearer pwt_ci_{}", "0".repeat(64));
+    let answer = send(&story.world(), &unsigned("GET", "/v1/health", &[("authorization", &made_up)], ""));
+    let answer = answer.expect("it answers");
+    assert_eq!(answer.status, 503);
+    assert!(!answer.body.contains("made to fail"), "{}", answer.body);
 }

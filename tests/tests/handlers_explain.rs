@@ -2,6 +2,8 @@
 //! runs started by hand, and the connected repositories.
 
 use jiff::SignedDuration;
+use pushway_core::commits::{CommitLine, CommitList, CommitRange};
+use pushway_core::ids::CommitSha;
 use pushway_core::run::Status;
 use pushway_core::source::Trigger;
 use pushway_tests::sim::people::{send, signed};
@@ -83,6 +85,18 @@ fn a_person_starts_a_commit_with_variables_once_for_each_key_and_only_with_decla
     story.push("main", &new);
     story.sim.run();
     let order = |variables: Value| json!({ "provider": "github", "hook": "web", "ref": "refs/heads/main", "commit": old, "variables": variables });
+    // What the forge does not know to lie on the branch is not run in its name: a fork's commit, say.
+    let (status, refused) = ask(&story, "POST", "/v1/runs", &[], &order(json!({})));
+    assert_eq!(status, 409);
+    assert!(refused["detail"].as_str().unwrap().contains("can't be told"), "{refused}");
+    let line = |commit: &CommitSha| CommitList::of([CommitLine::new(commit.clone(), "m", "a")]);
+    let parted = CommitRange::between(line(&new), line(&old)).unwrap();
+    story.world().set_commits(&old, &new, parted);
+    let (status, refused) = ask(&story, "POST", "/v1/runs", &[], &order(json!({})));
+    assert_eq!(status, 409);
+    assert!(refused["detail"].as_str().unwrap().contains("is no part of refs/heads/main"), "{refused}");
+    let range = CommitRange::between(line(&new), CommitList::default()).unwrap();
+    story.world().set_commits(&old, &new, range);
     let (status, started) = ask(&story, "POST", "/v1/runs", &[], &order(json!({ "LEVEL": "debug" })));
     assert_eq!((status, &started["new"]), (202, &json!(true)));
     let (status, again) = ask(&story, "POST", "/v1/runs", &[], &order(json!({ "LEVEL": "debug" })));
@@ -102,6 +116,35 @@ fn a_person_starts_a_commit_with_variables_once_for_each_key_and_only_with_decla
     ] {
         assert_eq!(ask(&story, "POST", "/v1/runs", &[], &wrong).0, what, "{wrong}");
     }
+}
+
+#[test]
+fn a_key_of_one_caller_or_request_is_no_other_ones() {
+    let mut story = Story::new();
+    for branch in ["main", "release"] {
+        let commit = story.commit();
+        story.push(branch, &commit);
+    }
+    story.sim.run();
+    let start = |who: &str, branch: &str| {
+        let order = json!({ "provider": "github", "hook": "web", "ref": format!("refs/heads/{branch}") });
+        let request = signed("POST", who, "/v1/runs", &[("idempotency-key", "nightly")], &order.to_string());
+        send(&story.world(), &request).expect("it answers")
+    };
+    let first = start("ada", "main");
+    let other = start("bob", "release");
+    let third = start("bob", "main");
+    assert_eq!((first.status, other.status, third.status), (202, 202, 422));
+    assert_ne!(first.json()["run_id"], other.json()["run_id"]);
+    // Once the reply is forgotten, another request under the key is a new one, and the same one is still that run.
+    story.world().advance(SignedDuration::from_hours(25));
+    let (later, again) = (start("bob", "main"), start("ada", "main"));
+    assert_eq!((later.status, again.status), (202, 200));
+    assert_eq!(again.json()["run_id"], first.json()["run_id"]);
+    // Who wanted what, and which run that made.
+    let noted = story.world().audit().into_iter().find(|entry| entry.by.ends_with("/bob")).unwrap();
+    assert!(noted.asked.unwrap().contains("refs/heads/release"));
+    assert_eq!(noted.run.map(|run| json!(run)), Some(other.json()["run_id"].clone()));
 }
 
 #[test]

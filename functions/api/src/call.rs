@@ -6,6 +6,7 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use base64::Engine as _;
 use http::header;
 use pushway_core::access::Principal;
+use pushway_core::delivery::made_id;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -71,12 +72,15 @@ impl Call<'_> {
         })
     }
 
-    /// What makes asking again the same wish: the client's own key, else this very request.
-    pub(crate) fn key(&self) -> Result<&str, Problem> {
+    /// The delivery that this order is: asking again for the same under the same key is the same one, and another
+    /// caller's or another request's never is. Without a key this very request is meant.
+    pub(crate) fn delivery(&self, kind: &str) -> Result<String, Problem> {
         let own = self.request.request_context.request_id.as_deref();
-        self.idempotency_key()?
+        let key = self
+            .idempotency_key()?
             .or(own)
-            .ok_or_else(|| Problem::BadRequest("send the header idempotency-key".into()))
+            .ok_or_else(|| Problem::BadRequest("send the header idempotency-key".into()))?;
+        Ok(made_id(kind, &[&self.principal.name, key, self.path, &String::from_utf8_lossy(&self.body)]))
     }
 }
 

@@ -1,13 +1,14 @@
 //! From an operation to the handler that carries it out.
 
 use http::StatusCode;
+use pushway_core::access::Principal;
 use pushway_core::api;
 use pushway_core::pipeline_file::JSON_SCHEMA;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
     Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims,
-    Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations,
-    RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
+    Plans, PullRequests, Random, ReadBuilds, ReadCommits, ReadDeliveries, ReadLogs, ReadTestCases,
+    Reconciliations, RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
 };
 
 use crate::call::Call;
@@ -43,6 +44,7 @@ where
         + Deliveries
         + Differences
         + Heads
+        + ReadCommits
         + PullRequests
         + StartExecutions
         + StopBuilds
@@ -63,7 +65,10 @@ where
                 Ok(Reply::of(StatusCode::OK, call.operation.content_type, JSON_SCHEMA.to_owned()))
             }
             Verb::Health => Reply::ok(&runs::health(ports).await?),
-            Verb::Me => Reply::ok(&api::Me { name: call.by(), scopes: call.principal.scopes.clone() }),
+            Verb::Me => {
+                let Principal { name, scopes, groups } = call.principal.clone();
+                Reply::ok(&api::Me { name, scopes, groups })
+            }
             Verb::ListRuns => Reply::ok(&runs::list(ports, call).await?),
             Verb::StartRun => start::start(ports, call).await,
             Verb::ShowRun => Reply::ok(&runs::show(runs::asked(ports, call).await?)),
@@ -104,5 +109,6 @@ where
             Verb::Audit => Reply::ok(&tokens::audit(ports, call).await?),
         }
     });
+    let act = async { act.await.map_err(Problem::told) };
     if call.operation.changes { order::carry_out(ports, call, act).await } else { act.await }
 }

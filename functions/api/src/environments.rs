@@ -1,7 +1,6 @@
 //! Environments: what serves, who holds or waits, freezing, and the way back.
 
 use pushway_core::api::{Frozen, Reasoned, RollbackOrder, Unfrozen};
-use pushway_core::delivery::made_id;
 use pushway_core::environment::{EnvironmentRecord, Freeze};
 use pushway_core::ids::{EnvironmentName, PipelineName};
 use pushway_core::intake::take_rollback;
@@ -43,7 +42,7 @@ where
     let reason = words(&reason)?;
     let record = known(ports, call).await?;
     let target = record.way_back(to, accept_irreversible).map_err(Problem::Conflict)?;
-    let delivery = made_id("rollback", &[record.pipeline.as_str(), record.name.as_str(), call.key()?]);
+    let delivery = call.delivery("rollback")?;
     let trigger =
         Trigger::Rollback { to: target.run, environment: record.name.clone(), by: call.by(), reason };
     let then = load(ports, target.run).await?;

@@ -102,7 +102,9 @@ where
         DeliveryOutcome::Ignored(rule) => vec![Explanation::ignored(&rule)],
         DeliveryOutcome::Run(id) => {
             let run = load(ports, id).await?;
-            of_commit(ports, &run.source.commit, |run| run.id == id || run.source.parent == Some(id)).await?
+            let parts = of_commit(ports, &run.source.commit, |run| run.source.parent == Some(id)).await?;
+            // However often the commit has been run since, its own run is told.
+            [vec![Explanation::from(&run)], parts].concat()
         }
     };
     Ok(Explanations { explanations: told, received_at: Some(known.at), ..Explanations::default() })

@@ -1,4 +1,4 @@
-//! Forms of the dashboard's pages: signing in and out, and the acts that pages offer.
+//! Forms of the dashboard's pages: signing in with a token, signing out, and the acts that pages offer.
 //!
 //! A form's address is that of an operation of the API without `/v1`, and its fields are those of the operation's body:
 //! it is carried out as if the API had been asked, audit list and all, by the holder of the session's token.
@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use pushway_core::access::{Principal, Refused};
 use pushway_core::api::ProblemDocument;
 use pushway_core::delivery::made_id;
-use pushway_core::ports::{Clock, Tokens};
+use pushway_core::ports::{Clock, Sessions, Tokens};
 use pushway_dashboard::links;
 use serde_json::{Map, Value};
 
@@ -18,6 +18,7 @@ use crate::operations;
 use crate::principal::{self, holder};
 use crate::reply::{Problem, Reply};
 use crate::session;
+use crate::sign_in;
 
 /// Fields of a form that are no part of the order.
 const PROOF: &str = "csrf";
@@ -38,14 +39,17 @@ pub(crate) enum Asked {
 }
 
 /// What a form asks for; `None` where the request is none of a page's.
-pub(crate) async fn asked<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2httpRequest) -> Option<Asked> {
+pub(crate) async fn asked<P: Tokens + Sessions + Clock>(
+    ports: &P,
+    request: &ApiGatewayV2httpRequest,
+) -> Option<Asked> {
     if request.request_context.http.method != Method::POST {
         return None;
     }
     let (path, _) = principal::path(request);
     match path {
-        "/sign-in" => Some(sign_in(ports, request).await.unwrap_or_else(Asked::Refused)),
-        "/sign-out" => Some(sign_out(request).unwrap_or_else(Asked::Refused)),
+        "/sign-in" => Some(by_token(ports, request).await.unwrap_or_else(Asked::Refused)),
+        "/sign-out" => Some(sign_out(ports, request).await.unwrap_or_else(Asked::Refused)),
         _ => {
             let operation = format!("{API}{path}");
             let (known, _) = operations::at(&operation)?;
@@ -82,7 +86,7 @@ pub(crate) fn go_to(place: &str) -> Reply {
     }
 }
 
-async fn sign_in<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Asked, Problem> {
+async fn by_token<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Asked, Problem> {
     let mut fields = fields(request)?;
     let token = take(&mut fields, "token");
     let token = token.trim();
@@ -91,19 +95,20 @@ async fn sign_in<P: Tokens + Clock>(ports: &P, request: &ApiGatewayV2httpRequest
     Ok(Asked::Answered(go_to(&take(&mut fields, "next")).and(header::SET_COOKIE, cookie)))
 }
 
-fn sign_out(request: &ApiGatewayV2httpRequest) -> Result<Asked, Problem> {
-    proven(request)?;
+async fn sign_out<P: Sessions>(ports: &P, request: &ApiGatewayV2httpRequest) -> Result<Asked, Problem> {
+    let (cookie, _) = proven(request)?;
+    sign_in::end(ports, &cookie).await?;
     Ok(Asked::Answered(go_to("/sign-in").and(header::SET_COOKIE, session::end())))
 }
 
 /// The request of the API that a form stands for.
-async fn order<P: Tokens + Clock>(
+async fn order<P: Tokens + Sessions + Clock>(
     ports: &P,
     request: &ApiGatewayV2httpRequest,
     operation: String,
 ) -> Result<Asked, Problem> {
     let (token, mut fields) = proven(request)?;
-    let holder = holder(ports, &token).await?;
+    let holder = session::holder(ports, &token).await?;
     let version = take(&mut fields, VERSION);
     let body: Map<String, Value> = fields
         .into_iter()

@@ -24,19 +24,23 @@ mod reply;
 mod repositories;
 mod runs;
 mod session;
+mod sign_in;
 mod start;
 mod steer;
 mod test_cases;
 mod tokens;
+
+use std::collections::BTreeSet;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use pushway_core::access::{Principal, Scopes};
 use pushway_core::contract::Failure;
 use pushway_core::ports::{
     AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
-    Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims,
-    Plans, PullRequests, Random, ReadBuilds, ReadDeliveries, ReadLogs, ReadTestCases, Reconciliations,
-    RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
+    Hooks, InsightSettings, Issuer, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue,
+    PipelineClaims, Plans, PullRequests, Random, ReadBuilds, ReadCommits, ReadDeliveries, ReadLogs,
+    ReadTestCases, Reconciliations, RunFigures, Runs, SealingKey, Sessions, StartExecutions, StopBuilds,
+    Tokens, Waits,
 };
 
 use call::Call;
@@ -72,10 +76,13 @@ where
         + Deliveries
         + Differences
         + Heads
+        + ReadCommits
         + PullRequests
         + StartExecutions
         + StopBuilds
         + Tokens
+        + Sessions
+        + Issuer
         + AuditTrail
         + Orders
         + RunFigures
@@ -103,7 +110,7 @@ where
 }
 
 /// A request that makes sense, by someone who may ask it.
-async fn taken<'r, P: Tokens + InsightSettings + Clock>(
+async fn taken<'r, P: Tokens + Issuer + InsightSettings + Clock>(
     ports: &P,
     request: &'r ApiGatewayV2httpRequest,
     known: Option<Principal>,
@@ -118,7 +125,7 @@ async fn taken<'r, P: Tokens + InsightSettings + Clock>(
     })?;
     let is_open = operation.verb == Verb::Badge && ports.has_public_badges();
     let principal = match operation.scope.filter(|_| !is_open) {
-        None => Principal { name: "anyone".into(), scopes: Scopes::default() },
+        None => Principal { name: "anyone".into(), scopes: Scopes::default(), groups: BTreeSet::new() },
         Some(scope) => {
             let principal = match known {
                 Some(principal) => principal,

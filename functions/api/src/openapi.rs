@@ -116,7 +116,7 @@ fn tag(path: &str) -> &str {
 
 /// The statuses of its problems.
 fn problems(operation: &Operation) -> Vec<u16> {
-    let mut statuses = vec![503];
+    let mut statuses = vec![500, 503];
     if operation.scope.is_some() {
         statuses.extend([400, 401, 403]);
     }

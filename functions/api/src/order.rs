@@ -5,6 +5,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use pushway_core::audit::AuditEntry;
+use pushway_core::fact::bounded;
 use pushway_core::ids::RunId;
 use pushway_core::order::{Begun, KeptReply, Order};
 use pushway_core::ports::{AuditTrail, Clock, Orders, Random};
@@ -13,6 +14,8 @@ use serde_json::Value;
 use crate::call::Call;
 use crate::reply::{JSON, PROBLEM, Problem, Reply, comment};
 
+/// Characters of an order that the audit list keeps.
+const MAX_ASKED: usize = 2_000;
 /// Says that a reply is that of an earlier request with the same key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -67,6 +70,8 @@ where
     }
     let reply = act.await.unwrap_or_else(Reply::from);
     entry.status = Some(reply.status.as_u16());
+    let answer: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    entry.run = answer["run_id"].as_str().and_then(|run| run.parse().ok());
     tracing::info!(
         by = entry.by,
         operation = entry.operation,
@@ -93,6 +98,9 @@ fn entry(call: &Call<'_>, id: RunId, now: Timestamp) -> AuditEntry {
         from: context.http.source_ip.clone(),
         request_id: context.request_id.clone(),
         reason: comment(reason.map(str::to_owned)),
+        // No order holds a secret; whoever adds one keeps it out of here.
+        asked: (!body.is_null()).then(|| bounded(&body.to_string(), MAX_ASKED)),
+        run: None,
         status: None,
     }
 }

@@ -14,18 +14,19 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use pushway_core::ports::{
-    Clock, Environments, Fault, History, InsightSettings, ListEnvironments, ListPipelines, Overdue,
-    ReadBuilds, ReadLogs, ReadRuns, RunFigures, SealingKey, Tokens,
+    Clock, Environments, Fault, History, InsightSettings, Issuer, ListEnvironments, ListPipelines, Overdue,
+    Random, ReadBuilds, ReadLogs, ReadRuns, RunFigures, SealingKey, Sessions, Tokens,
 };
 use pushway_dashboard::{
-    ASSET_CACHE, Asset, Frame, LoginPage, ProblemPage, Section, Template, asset, headers, links,
+    ASSET_CACHE, Asset, Frame, Issuer as IssuerLink, LoginPage, ProblemPage, Section, Template, asset,
+    headers, links,
 };
 use serde::Deserialize;
 
 pub(crate) use compress::compressed;
 
 use crate::reply::{Problem, Reply};
-use crate::{forms, principal, session};
+use crate::{forms, principal, session, sign_in};
 
 /// What can be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ enum Page {
     Commit,
     Insights,
     SignIn,
+    Issuer,
+    Callback,
 }
 
 /// The pages by path.
@@ -56,6 +59,8 @@ static ROUTES: LazyLock<matchit::Router<Page>> = LazyLock::new(|| {
         ("/commits/{commit}", Page::Commit),
         ("/insights", Page::Insights),
         ("/sign-in", Page::SignIn),
+        (sign_in::BEGIN, Page::Issuer),
+        (sign_in::BACK, Page::Callback),
     ] {
         // Two paths that can't be told apart are an error of this table, which every test would show.
         router.insert(path, page).unwrap_or_else(|error| panic!("the page {path}: {error}"));
@@ -114,6 +119,9 @@ where
         + InsightSettings
         + SealingKey
         + Tokens
+        + Sessions
+        + Issuer
+        + Random
         + Clock,
 {
     if request.request_context.http.method != Method::GET {
@@ -128,8 +136,16 @@ where
         .unwrap_or_default();
     let frame = frame(ports, *found.value);
     let mut look = Look { page: *found.value, parameters: found.params, query, frame };
+    let led = match look.page {
+        Page::Issuer => Some(sign_in::begin(ports, request, &look.query.next).await),
+        Page::Callback => Some(sign_in::back(ports, request).await),
+        _ => None,
+    };
+    if let Some(led) = led {
+        return Some(led.unwrap_or_else(|problem| not_in(ports, &look.frame, &problem)));
+    }
     let shown = match look.page {
-        Page::SignIn => fill::sign_in(&look),
+        Page::SignIn => login(ports, &look.frame, &look.query.next, None),
         _ => match signed_in(ports, request, &mut look.frame).await {
             Ok(()) => Box::pin(fill::page(ports, &mut look)).await,
             Err(problem) => Err(problem),
@@ -152,13 +168,13 @@ fn frame<P: Clock>(ports: &P, page: Page) -> Frame {
 }
 
 /// Says in the frame whose session it is.
-async fn signed_in<P: Tokens + Clock>(
+async fn signed_in<P: Tokens + Sessions + Clock>(
     ports: &P,
     request: &ApiGatewayV2httpRequest,
     frame: &mut Frame,
 ) -> Result<(), Problem> {
     let token = session::token(request).ok_or(Problem::Unauthorized(principal::SIGN_IN))?;
-    frame.viewer = Some(principal::holder(ports, token).await?);
+    frame.viewer = Some(session::holder(ports, token).await?);
     frame.csrf = session::proof(token);
     Ok(())
 }
@@ -176,16 +192,33 @@ pub(crate) fn afterwards<P: Clock>(ports: &P, request: &ApiGatewayV2httpRequest,
     told(&frame(ports, Page::SignIn), status, &detail)
 }
 
+/// The page to sign in at.
+fn login<P: Issuer>(ports: &P, frame: &Frame, next: &str, problem: Option<&str>) -> Result<String, Problem> {
+    let issuer = ports.issuer().map(|issuer| IssuerLink { name: issuer.host(), path: sign_in::BEGIN.into() });
+    let page = LoginPage { frame, issuer: issuer.as_ref(), next, problem };
+    page.render().map_err(|error| Problem::Fault(Fault::Permanent(format!("render the page: {error}"))))
+}
+
+/// The page to sign in at, for someone who has tried.
+fn not_in<P: Issuer>(ports: &P, frame: &Frame, problem: &Problem) -> Reply {
+    if let Problem::Fault(fault) = problem {
+        tracing::error!(error = %fault, "nobody can sign in");
+    }
+    let html = login(ports, frame, "/", Some(&problem.detail()));
+    of_html(problem.status(), html.unwrap_or_default())
+}
+
 /// Why a form was refused, as a page.
-pub(crate) fn refused<P: Clock>(ports: &P, request: &ApiGatewayV2httpRequest, problem: Problem) -> Reply {
+pub(crate) fn refused<P: Issuer + Clock>(
+    ports: &P,
+    request: &ApiGatewayV2httpRequest,
+    problem: Problem,
+) -> Reply {
     let frame = frame(ports, Page::SignIn);
     let (path, _) = principal::path(request);
     match problem {
         Problem::Unauthorized(_) => forms::go_to(&links::sign_in("/")),
-        Problem::Refused(why) if path == "/sign-in" => {
-            let page = LoginPage { frame: &frame, issuer: None, next: "/", problem: Some(&why.to_string()) };
-            of_html(StatusCode::UNAUTHORIZED, page.render().unwrap_or_default())
-        }
+        problem @ Problem::Refused(_) if path == "/sign-in" => not_in(ports, &frame, &problem),
         problem => told(&frame, problem.status(), &problem.detail()),
     }
 }

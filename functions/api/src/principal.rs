@@ -1,14 +1,16 @@
 //! Who asks. Requests under `/iam` were signed with AWS credentials, and the gateway has checked them; all others
-//! bring a token.
+//! bring a token: one of ours, or an access token of the issuer that the installation is set to.
 //!
 //! Each request is looked at by itself: no answer of an authorizer is kept that could serve another route (row A32).
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header;
 use pushway_core::access::{Principal, Refused, Token};
-use pushway_core::ports::{Clock, Tokens};
+use pushway_core::jwt::{Use, is_jwt};
+use pushway_core::ports::{Clock, Issuer, Tokens};
 
 use crate::reply::Problem;
+use crate::sign_in;
 
 /// What the paths of signed requests begin with.
 const SIGNED: &str = "/iam";
@@ -25,7 +27,7 @@ pub(crate) fn path(request: &ApiGatewayV2httpRequest) -> (&str, bool) {
 }
 
 /// Who asks, by a signature that the gateway has checked, or by a token.
-pub(crate) async fn principal<P: Tokens + Clock>(
+pub(crate) async fn principal<P: Tokens + Issuer + Clock>(
     ports: &P,
     request: &ApiGatewayV2httpRequest,
 ) -> Result<Principal, Problem> {
@@ -41,10 +43,14 @@ pub(crate) async fn principal<P: Tokens + Clock>(
     let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
     let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, text)) = bearer else { return Err(Problem::Unauthorized(SIGN_IN)) };
-    holder(ports, text.trim()).await
+    let text = text.trim();
+    match ports.issuer().filter(|_| is_jwt(text)) {
+        Some(settings) => sign_in::person(ports, settings, text, Use::Access).await,
+        None => holder(ports, text).await,
+    }
 }
 
-/// Who holds a token.
+/// Who holds a token of ours.
 pub(crate) async fn holder<P: Tokens + Clock>(ports: &P, text: &str) -> Result<Principal, Problem> {
     let token: Token = text.parse().map_err(|_| Refused::Unknown)?;
     let record = ports.token(&token.name).await?.ok_or(Refused::Unknown)?;

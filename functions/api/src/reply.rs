@@ -4,7 +4,7 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use pushway_core::access::{Refused, Scope};
+use pushway_core::access::{Principal, Refused, Scope};
 use pushway_core::api::ProblemDocument;
 use pushway_core::fact::bounded;
 use pushway_core::ports::Fault;
@@ -30,6 +30,8 @@ pub(crate) enum Problem {
     /// Their word is not taken.
     Refused(Refused),
     Forbidden(Scope),
+    /// The issuer knows them, and the installation gives none of their groups anything.
+    NoGroup(Box<Principal>),
     /// A form that was not made for this session, or comes from elsewhere.
     OtherSite,
     Conflict(String),
@@ -40,6 +42,8 @@ pub(crate) enum Problem {
     TooLarge(usize),
     NotJson,
     MethodNotAllowed(Vec<Method>),
+    /// What will not be otherwise when it is asked again; told to those who may ask.
+    Broken(String),
     Fault(Fault),
 }
 
@@ -134,17 +138,26 @@ fn has(request: &ApiGatewayV2httpRequest, tag: &str) -> bool {
 }
 
 impl Problem {
+    /// The same for someone who may know: a fault that stays says what it is.
+    pub(crate) fn told(self) -> Self {
+        match self {
+            Self::Fault(Fault::Permanent(why)) => Self::Broken(why),
+            other => other,
+        }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) | Self::Refused(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) | Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::NoGroup(_) | Self::OtherSite => StatusCode::FORBIDDEN,
             Self::Conflict(_) | Self::AtWork => StatusCode::CONFLICT,
             Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -156,6 +169,15 @@ impl Problem {
             Self::Refused(refused) => refused.to_string(),
             Self::Forbidden(scope) => {
                 format!("this takes the scope {scope}; ask an administrator for a token that has it")
+            }
+            Self::NoGroup(who) => {
+                let groups: Vec<&str> = who.groups.iter().map(String::as_str).collect();
+                format!(
+                    "you are {}, and none of your groups may do anything here ({}); ask an administrator to give one of \
+                     them a scope in the parameter Issuer",
+                    who.name,
+                    if groups.is_empty() { "the issuer tells none".into() } else { groups.join(", ") }
+                )
             }
             Self::OtherSite => {
                 "this form was not sent by a page of this site and session; go back, load the page again and try again"
@@ -173,6 +195,7 @@ impl Problem {
                 let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
                 format!("this address takes {}", allowed.join(" and "))
             }
+            Self::Broken(why) => format!("this can't be done until something is mended: {}", bounded(why, 1_000)),
             Self::Fault(_) => "the answer could not be read; ask again in a moment".to_owned(),
         }
     }
@@ -200,8 +223,10 @@ impl Problem {
 
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Self {
-        if let Problem::Fault(fault) = &problem {
-            tracing::error!(error = %fault, "request not answered");
+        match &problem {
+            Problem::Fault(fault) => tracing::error!(error = %fault, "request not answered"),
+            Problem::Broken(why) => tracing::error!(error = why, "request not answered"),
+            _ => {}
         }
         let (status, headers) = (problem.status(), problem.headers());
         let document = ProblemDocument {

@@ -1,42 +1,78 @@
 //! Sessions of the dashboard: the token in a cookie that scripts can't read and that no other site can send along
 //! with a form.
 //!
-//! There is nothing to keep: the cookie holds the token, which is looked at again for every page, so a token that is
-//! revoked ends its sessions at once. Pages take cookies alone and the API takes none (row A33).
+//! Who signs in with a token has it as the cookie; who signs in with the issuer has the secret of a session that the
+//! table keeps. Either is looked at again for every page, so what is revoked or ended counts at once. Pages take cookies
+//! alone and the API takes none (row A33).
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use hmac::{Hmac, Mac as _};
 use http::header::{self, HeaderValue};
 use jiff::SignedDuration;
+use pushway_core::access::{Principal, Refused};
+use pushway_core::issuer::PATIENCE;
+use pushway_core::ports::{Clock, Sessions, Tokens};
+use pushway_core::session::SessionSecret;
 use pushway_core::signature;
+
+use crate::principal;
+use crate::reply::Problem;
 
 /// A cookie of this name comes from this very host, over HTTPS, and counts for all of it (RFC 6265bis, "The __Host-
 /// Prefix").
 const COOKIE: &str = "__Host-pushway";
+/// What keeps a sign-in at the issuer meanwhile.
+const ATTEMPT: &str = "__Host-pushway-sign-in";
 /// How long a browser keeps it; the token may end before.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// What the proof in forms is a proof of.
 const PURPOSE: &[u8] = b"a form of this session";
 
-/// The token of a session. The gateway hands cookies on in a list of their own; the laptop engine's leaves them in
-/// their header.
+/// What a session's cookie says.
 pub(crate) fn token(request: &ApiGatewayV2httpRequest) -> Option<&str> {
+    cookie(request, COOKIE)
+}
+
+/// The sign-in that was begun, sealed.
+pub(crate) fn attempted(request: &ApiGatewayV2httpRequest) -> Option<&str> {
+    cookie(request, ATTEMPT)
+}
+
+/// A cookie. The gateway hands them on in a list of their own; the laptop engine's leaves them in their header.
+fn cookie<'r>(request: &'r ApiGatewayV2httpRequest, wanted: &str) -> Option<&'r str> {
     let listed = request.cookies.iter().flatten().map(String::as_str);
     let header = request.headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok());
     let cookies = listed.chain(header.into_iter().flat_map(|cookies| cookies.split(';')));
     cookies
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, token)| token)
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, text)| text)
+}
+
+/// Whose session a cookie's text stands for.
+pub(crate) async fn holder<P: Tokens + Sessions + Clock>(
+    ports: &P,
+    text: &str,
+) -> Result<Principal, Problem> {
+    let Ok(secret) = text.parse::<SessionSecret>() else { return principal::holder(ports, text).await };
+    let record = ports.session(&secret.digest()).await?;
+    Ok(record.and_then(|record| record.holder(ports.now())).ok_or(Refused::Expired)?)
 }
 
 /// The cookie that begins a session; `Lax`, so that a link to a run from a forge leads to the run.
 pub(crate) fn begin(token: &str) -> Option<HeaderValue> {
-    let seconds = KEPT.as_secs();
-    HeaderValue::try_from(format!(
-        "{COOKIE}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
-    ))
-    .ok()
+    set(COOKIE, token, KEPT)
+}
+
+/// The cookie that keeps a sign-in until the issuer sends the browser back.
+pub(crate) fn attempt(sealed: &str) -> Option<HeaderValue> {
+    set(ATTEMPT, sealed, PATIENCE)
+}
+
+fn set(name: &str, text: &str, kept: SignedDuration) -> Option<HeaderValue> {
+    let seconds = kept.as_secs();
+    HeaderValue::try_from(format!("{name}={text}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"))
+        .ok()
 }
 
 /// The cookie that ends it.

@@ -6,10 +6,10 @@ use http::StatusCode;
 use pushway_core::api::{ForkConsent, StartOrder, Started};
 use pushway_core::delivery::{Push, made_id};
 use pushway_core::ids::{RefKind, RepositoryId};
-use pushway_core::intake::{Taken, Wish, take, take_wish};
+use pushway_core::intake::{Taken, Wish, belongs, take, take_wish};
 use pushway_core::ports::{
-    BranchRecords, Clock, Deliveries, DeliveryOutcome, Heads, Hooks, PullRequests, Random, ReadRuns,
-    StartExecutions,
+    BranchRecords, Clock, Deliveries, DeliveryOutcome, Heads, Hooks, PullRequests, Random, ReadCommits,
+    ReadRuns, StartExecutions,
 };
 use pushway_core::source::{Hook, Provider, PullRequest, Trigger};
 
@@ -19,7 +19,7 @@ use crate::reply::{Problem, Reply};
 /// `POST /v1/runs`.
 pub(crate) async fn start<P>(ports: &P, call: &Call<'_>) -> Result<Reply, Problem>
 where
-    P: Hooks + BranchRecords + ReadRuns + Heads + Deliveries + StartExecutions + Clock + Random,
+    P: Hooks + BranchRecords + ReadRuns + Heads + ReadCommits + Deliveries + StartExecutions + Clock + Random,
 {
     let order: StartOrder = call.order()?;
     let hook = hook(ports, order.provider, order.hook.as_str()).await?;
@@ -29,8 +29,11 @@ where
             "{git_ref} is neither a branch nor a tag; a pull request's commit is let in by its approval"
         )));
     }
+    if let Some(commit) = &order.commit {
+        belongs(ports, &hook, &git_ref, commit).await?.map_err(Problem::Conflict)?;
+    }
     let wish = Wish {
-        delivery: made_id("manual", &[call.key()?]),
+        delivery: call.delivery("manual")?,
         git_ref: git_ref.clone(),
         commit: order.commit,
         trigger: Trigger::Manual { by: call.by(), pipeline: order.pipeline, variables: order.variables },

@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 use pushway_core::api::Reasoned;
-use pushway_core::delivery::made_id;
 use pushway_core::intake::{Taken, take_retry};
 use pushway_core::messages;
 use pushway_core::ports::{
@@ -59,7 +58,7 @@ where
     };
     let notes = look(ports, &then, &kept).await?;
     let wish = Retry { of: then.id, from, by: call.by(), pipeline: then.pipeline.clone() };
-    let delivery = made_id("retry", &[&then.id.to_string(), from.as_str(), call.key()?]);
+    let delivery = call.delivery("retry")?;
     let (run_id, new) = match take_retry(ports, &then, &delivery, wish).await? {
         Taken::New { run, .. } => (run, true),
         Taken::Before(DeliveryOutcome::Run(run)) => (run, false),

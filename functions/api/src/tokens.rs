@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::call::Call;
 use crate::lists::{next, position};
 use crate::reply::{Problem, Reply};
+use crate::sign_in::random;
 
 /// Entries of the audit list on a page.
 const PAGE: usize = 100;
@@ -43,11 +44,7 @@ pub(crate) async fn make<P: Tokens + Clock + Random>(ports: &P, call: &Call<'_>)
         let (least, most) = TOKEN_DAYS.into_inner();
         return Err(Problem::BadRequest(format!("a token lives {least} to {most} days, not {days}")));
     }
-    let mut random = [0; 32];
-    for part in random.chunks_mut(8) {
-        part.copy_from_slice(&ports.bytes()[..8]);
-    }
-    let token = Token::new(name, random);
+    let token = Token::new(name, random(ports));
     let record = TokenRecord::new(&token, scopes, call.by(), ports.now(), days);
     match ports.put_token(&record).await? {
         Written::Stored => {

@@ -84,7 +84,7 @@ impl Differences for Aws {
 impl ReadCommits for Aws {
     async fn commits(
         &self,
-        run: RunId,
+        run: Option<RunId>,
         hook: &Hook,
         base: &CommitSha,
         commit: &CommitSha,
@@ -92,7 +92,13 @@ impl ReadCommits for Aws {
         let told = async {
             match hook.provider {
                 Provider::Codecommit => self.codecommit_commits(hook, base, commit).await,
-                Provider::Git => Ok(Commits::carried(&self.delivered_history(run).await?, base, commit)),
+                Provider::Git => {
+                    let history = match run {
+                        Some(run) => self.delivered_history(run).await?,
+                        None => Vec::new(),
+                    };
+                    Ok(Commits::carried(&history, base, commit))
+                }
                 _ => self.forge(hook).await?.commits(base, commit).await,
             }
         };

@@ -25,6 +25,7 @@ mod errors;
 mod forges;
 mod guard;
 mod guarded;
+mod issuer;
 pub mod lambda;
 mod logs;
 mod patience;
@@ -65,6 +66,7 @@ pub struct Aws {
     settings: Arc<Settings>,
     secrets: secrets::Cache,
     cursor_key: dynamo::sealing::Known,
+    issuer_known: issuer::Known,
     meter: dynamo::meter::Metered,
     forges: pushway_forges::Connections,
     codebuild: aws_sdk_codebuild::Client,
@@ -113,6 +115,7 @@ impl Aws {
             settings: Arc::new(settings),
             secrets: secrets::Cache::default(),
             cursor_key: dynamo::sealing::Known::default(),
+            issuer_known: issuer::Known::default(),
             meter: dynamo::meter::Metered::default(),
             forges: pushway_forges::Connections::default(),
             codebuild: aws_sdk_codebuild::Client::new(&config),

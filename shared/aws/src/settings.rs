@@ -3,6 +3,7 @@
 //! No other module reads the environment (the SDK's own variables apart).
 
 use ipnet::IpNet;
+use pushway_core::issuer::IssuerSettings;
 use pushway_core::ports::Fault;
 use pushway_core::prices::Prices;
 use pushway_core::source::Zone;
@@ -38,6 +39,8 @@ pub const HOOK_ROLE: &str = "PUSHWAY_HOOK_ROLE_ARN";
 pub const PRICES: &str = "PUSHWAY_PRICES";
 /// Name of the variable that says whether anyone may see badges: `yes` or `no`.
 pub const PUBLIC_BADGES: &str = "PUSHWAY_PUBLIC_BADGES";
+/// Name of the variable that holds the issuer that people sign in with, as `pushway_core::issuer` reads it.
+pub const ISSUER: &str = "PUSHWAY_ISSUER";
 
 /// The settings of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +75,8 @@ pub struct Settings {
     pub prices: Prices,
     /// Whether anyone may see badges.
     pub public_badges: bool,
+    /// The issuer that people sign in with, if there is one.
+    pub issuer: Option<IssuerSettings>,
 }
 
 /// A variable that is missing or can't be read.
@@ -108,6 +113,7 @@ impl Settings {
             allow_private: Vec::new(),
             prices: Prices::published(),
             public_badges: false,
+            issuer: None,
         }
     }
 
@@ -130,6 +136,7 @@ impl Settings {
             allow_private: networks(&get(VALIDATION_ALLOW).unwrap_or_default())?,
             prices: prices(get(PRICES))?,
             public_badges: get(PUBLIC_BADGES).is_some_and(|word| word == "yes"),
+            issuer: get(ISSUER).as_deref().map(issuer).transpose()?,
         })
     }
 
@@ -179,6 +186,11 @@ fn networks(text: &str) -> Result<Vec<IpNet>, BadSetting> {
 fn prices(text: Option<String>) -> Result<Prices, BadSetting> {
     let read = text.map_or_else(|| Ok(Prices::published()), |text| Prices::read(&text));
     read.map_err(|bad| BadSetting { variable: PRICES, problem: format!("holds no prices: {bad}") })
+}
+
+fn issuer(text: &str) -> Result<IssuerSettings, BadSetting> {
+    let bad = |problem| BadSetting { variable: ISSUER, problem: format!("holds no issuer: {problem}") };
+    IssuerSettings::read(text).map_err(bad)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use sha2::Digest as _;
 use subtle::ConstantTimeEq as _;
 
 use crate::ids::TokenName;
+use crate::issuer::BadAttempt;
+use crate::jwt::BadJwt;
 
 /// What someone may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -96,18 +98,20 @@ impl fmt::Display for Scopes {
 }
 
 /// Someone whose word was checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     /// Who, as runs and the audit list keep it: an ARN, `token:<name>` or `person:<name>`.
     pub name: String,
     /// What they may do.
     pub scopes: Scopes,
+    /// Names of the groups that the issuer says they belong to; none for tokens and AWS credentials.
+    pub groups: BTreeSet<String>,
 }
 
 impl Principal {
     /// Someone with AWS credentials that may invoke the API: the account's own policies say who that is.
     pub fn of_account(arn: String) -> Self {
-        Self { name: arn, scopes: Scopes::from_iter([Scope::Admin]) }
+        Self { name: arn, scopes: Scopes::from_iter([Scope::Admin]), groups: BTreeSet::new() }
     }
 }
 
@@ -205,6 +209,12 @@ pub enum Refused {
     /// Someone has ended it.
     #[error("this token was revoked; `pushway token create` makes another")]
     Revoked,
+    /// A sign-in that was not begun here.
+    #[error(transparent)]
+    Attempt(#[from] BadAttempt),
+    /// It is of the issuer that people sign in with, and does not count.
+    #[error(transparent)]
+    Issuer(#[from] BadJwt),
 }
 
 /// A token lives a day at least, and a leap year at most.
@@ -236,7 +246,8 @@ impl TokenRecord {
         if self.expires_at <= now {
             return Err(Refused::Expired);
         }
-        Ok(Principal { name: format!("token:{}", self.name), scopes: self.scopes.clone() })
+        let name = format!("token:{}", self.name);
+        Ok(Principal { name, scopes: self.scopes.clone(), groups: BTreeSet::new() })
     }
 }
 

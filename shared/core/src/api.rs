@@ -2,7 +2,7 @@
 //!
 //! Orders refuse fields they don't know, so that a typing error is told; answers may gain fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -41,6 +41,9 @@ pub struct Me {
     pub name: String,
     /// What they may do.
     pub scopes: Scopes,
+    /// Groups that the issuer says they belong to; none for tokens and AWS credentials.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
 }
 
 /// A page of runs.

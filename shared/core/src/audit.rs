@@ -28,6 +28,12 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
     /// The reason or comment that came with it.
     pub reason: Option<String>,
+    /// What was asked for, as JSON; cut where it is long.
+    #[serde(default)]
+    pub asked: Option<String>,
+    /// The run that it has made.
+    #[serde(default)]
+    pub run: Option<RunId>,
     /// The HTTP status it was answered with; `None` where nobody lived to answer.
     pub status: Option<u16>,
 }

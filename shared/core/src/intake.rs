@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::commits::{Commits, Way};
 use crate::delivery::{Carried, Malformed, Push, content_key, made_id};
 use crate::ids::{CommitSha, DeliveryId, RefName, RepositoryPath, RunId};
+use crate::messages;
 use crate::ports::{
     Answer, BranchRecords, Clock, Deliveries, DeliveryOutcome, Fault, HeadView, Heads, NewRun, Random,
-    ReadRuns, Recorded, StartExecutions,
+    ReadCommits, ReadRuns, Recorded, StartExecutions,
 };
 use crate::run::Run;
 use crate::source::{Hook, Retry, Source, Trigger};
@@ -80,6 +82,28 @@ where
         ..base.source
     };
     record(ports, source, BTreeMap::new(), Vec::new()).await.map(Some)
+}
+
+/// Whether a commit is part of a ref as its newest push has left it; the inner error says why it does not count as
+/// such. A forge hands out commits of forks under the repository's own name, and nobody has merged those.
+pub async fn belongs<P>(
+    ports: &P,
+    hook: &Hook,
+    git_ref: &RefName,
+    commit: &CommitSha,
+) -> Answer<Result<(), String>>
+where
+    P: BranchRecords + ReadRuns + Heads + ReadCommits,
+{
+    let Some(base) = newest(ports, hook, git_ref).await? else { return Ok(Ok(())) };
+    if *commit == base.commit {
+        return Ok(Ok(()));
+    }
+    Ok(match ports.commits(base.source.carried_by, hook, commit, &base.commit).await? {
+        Commits::Known(range) if matches!(range.way, Way::Same | Way::Forward) => Ok(()),
+        Commits::Known(_) => Err(messages::not_of_ref(commit, git_ref, &base.commit)),
+        Commits::Unknown(why) => Err(messages::perhaps_not_of_ref(commit, git_ref, &why)),
+    })
 }
 
 /// Records the wish to have back what `then` has deployed, and starts its run.

@@ -183,6 +183,11 @@ pub fn token(name: &TokenName) -> Key {
     meta(&["TOKEN", name.as_str()])
 }
 
+/// A session, by the digest of its secret.
+pub fn session(digest: &str) -> Key {
+    meta(&["SESSION", digest])
+}
+
 /// The partition of a day's part of the audit list.
 pub fn audit_day(day: jiff::civil::Date) -> String {
     join(&["AUDIT", &day.to_string()])

@@ -238,7 +238,7 @@ fn redirected(answer: &Response, ask: &Ask, provider: Provider) -> Answer<Url> {
 async fn read(answer: Response, provider: Provider, header: Option<&Header>, ask: &Ask) -> Answer<Reply> {
     let (status, headers) = (answer.status(), answer.headers().clone());
     let most = if status.is_success() { ask.most } else { MAX_REFUSAL_BYTES };
-    let (mut body, is_cut) = match body(answer, most).await {
+    let (mut body, is_cut) = match body_at_most(answer, most).await {
         Ok(read) => read,
         // What a failure says of itself is not worth a second failure.
         Err(_) if !status.is_success() => (Vec::new(), false),
@@ -280,7 +280,7 @@ async fn read(answer: Response, provider: Provider, header: Option<&Header>, ask
 }
 
 /// At most `most` bytes of a body, and whether there was more.
-async fn body(mut answer: Response, most: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
+pub async fn body_at_most(mut answer: Response, most: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         bytes.extend_from_slice(&chunk);

@@ -33,7 +33,7 @@ use pushway_core::source::{Hook, Provider};
 
 pub use api::{Connections, commit_id};
 pub use credentials::Credentials;
-pub use http::root;
+pub use http::{body_at_most, root};
 pub use text::{MAX_FILE_BYTES, readable, too_large};
 
 use api::Api;

@@ -134,19 +134,22 @@ async fn codecommit_tells_commits_along_first_parents_as_far_as_it_looks() {
         tip(&fake, "main")
     };
     let head = grow(3);
-    let Ok(Commits::Known(range)) = aws.commits(run(), &hook, &base, &head).await else { panic!() };
+    let Ok(Commits::Known(range)) = aws.commits(Some(run()), &hook, &base, &head).await else { panic!() };
     let messages: Vec<_> = range.coming.iter().map(|line| line.message.as_str()).collect();
     assert_eq!((range.way, messages), (Way::Forward, vec!["c3", "c2", "c1"]));
     assert_eq!(range.coming[0].author, "Ada Example");
-    let Ok(Commits::Known(back)) = aws.commits(run(), &hook, &head, &base).await else { panic!() };
+    let Ok(Commits::Known(back)) = aws.commits(Some(run()), &hook, &head, &base).await else { panic!() };
     assert_eq!((back.way, back.coming.len(), back.leaving.len()), (Way::Backward, 0, 3));
     for (base, head) in [(&head, &tip(&fake, "feature/x")), (&base, &parse(&"d".repeat(40)))] {
-        assert!(matches!(aws.commits(run(), &hook, base, head).await, Ok(Commits::Unknown(_))), "{head}");
+        assert!(
+            matches!(aws.commits(Some(run()), &hook, base, head).await, Ok(Commits::Unknown(_))),
+            "{head}"
+        );
     }
     let far = grow(70);
     let before = fake.requests().len();
-    assert!(matches!(aws.commits(run(), &hook, &base, &far).await, Ok(Commits::Unknown(_))));
+    assert!(matches!(aws.commits(Some(run()), &hook, &base, &far).await, Ok(Commits::Unknown(_))));
     assert!(fake.requests().len() - before < 100, "it looked on and on");
     fake.script(None, "GetCommit", 9, Misbehaviour::Unauthorized);
-    assert!(matches!(aws.commits(run(), &hook, &base, &head).await, Err(Fault::Permanent(_))));
+    assert!(matches!(aws.commits(Some(run()), &hook, &base, &head).await, Err(Fault::Permanent(_))));
 }

@@ -1,5 +1,7 @@
 //! Every page, filled from the world.
 
+use std::collections::BTreeSet;
+
 use pushway_core::access::{Principal, Scope};
 use pushway_core::fact::Entry;
 use pushway_core::ids::PipelineName;
@@ -13,18 +15,21 @@ use pushway_dashboard::{
 use super::stories::{before, parsed, sha};
 use super::{World, now};
 
+/// Who looks, and may do this.
+fn viewer(world: &World, scope: Scope) -> Principal {
+    let (name, scopes) = (world.texts["viewer"].clone(), [scope].into_iter().collect());
+    Principal { name, scopes, groups: BTreeSet::new() }
+}
+
 /// Who may do everything.
 pub(crate) fn owner(world: &World, section: Section) -> Frame {
-    let scopes = [Scope::Admin].into_iter().collect();
-    let viewer = Some(Principal { name: world.texts["viewer"].clone(), scopes });
+    let viewer = Some(viewer(world, Scope::Admin));
     Frame { now: now(), viewer, csrf: "csrf-token".into(), waiting: 2, section }
 }
 
 /// Who may only look.
 fn reader(world: &World) -> Frame {
-    let viewer =
-        Some(Principal { name: world.texts["viewer"].clone(), scopes: [Scope::Read].into_iter().collect() });
-    Frame { viewer, ..owner(world, Section::Elsewhere) }
+    Frame { viewer: Some(viewer(world, Scope::Read)), ..owner(world, Section::Elsewhere) }
 }
 
 fn waiting(world: &World) -> Vec<Waiting> {

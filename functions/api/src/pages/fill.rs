@@ -12,8 +12,7 @@ use pushway_core::ports::{
 use pushway_core::summary::RunSummary;
 use pushway_core::views::LogPage;
 use pushway_dashboard::{
-    ApprovalPage, ApprovalsPage, CommitPage, EnvironmentPage, JobLogPage, LoginPage, RollbackPage, RunPage,
-    Waiting,
+    ApprovalPage, ApprovalsPage, CommitPage, EnvironmentPage, JobLogPage, RollbackPage, RunPage, Waiting,
 };
 
 use super::{Look, Page, insights, overview};
@@ -51,13 +50,11 @@ where
         Page::Rollback => rollback(ports, look).await,
         Page::Commit => commit(ports, look).await,
         Page::Insights => insights::page(ports, look).await,
-        Page::SignIn => sign_in(look),
+        // `pages::answer` has answered these.
+        Page::SignIn | Page::Issuer | Page::Callback => {
+            Err(Problem::NotFound("there is no such page".into()))
+        }
     }
-}
-
-pub(super) fn sign_in(look: &Look<'_>) -> Result<String, Problem> {
-    let page = LoginPage { frame: &look.frame, issuer: None, next: &look.query.next, problem: None };
-    look.show(&page, &page.as_main())
 }
 
 /// What waits for people, deploys before they begin first.

@@ -1,4 +1,4 @@
-//! API tokens, the audit list, and orders under idempotency keys.
+//! API tokens, sessions, the audit list, and orders under idempotency keys.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use pushway_core::audit::AuditEntry;
 use pushway_core::ids::{RunId, TokenName};
 use pushway_core::keys::{self, Key};
 use pushway_core::order::{Begun, KEPT, Order};
-use pushway_core::ports::{Answer, AuditTrail, Fault, Orders, Tokens, Written};
+use pushway_core::ports::{Answer, AuditTrail, Fault, Orders, Sessions, Tokens, Written};
+use pushway_core::session::SessionRecord;
 
 use super::versioned::indexed;
 use super::{IS_NEW, Item, item, number, parsed, text};
@@ -43,6 +44,22 @@ impl Tokens for Aws {
             records.extend(self.thing::<TokenRecord>(key).await?);
         }
         Ok(records)
+    }
+}
+
+impl Sessions for Aws {
+    async fn put_session(&self, record: &SessionRecord) -> Answer<()> {
+        let mut item = item(keys::session(&record.digest), record)?;
+        item.insert("expires_at".into(), number(record.ends_at.as_second()));
+        self.put_over(item).await
+    }
+
+    async fn session(&self, digest: &str) -> Answer<Option<SessionRecord>> {
+        self.thing(keys::session(digest)).await
+    }
+
+    async fn end_session(&self, digest: &str) -> Answer<()> {
+        self.remove(keys::session(digest)).await
     }
 }
 
@@ -95,30 +112,27 @@ impl Orders for Aws {
     }
 
     async fn end_order(&self, order: &Order) -> Answer<()> {
-        let key = keys::order(&order.key);
-        if order.reply.is_some() {
-            self.dynamodb
-                .put_item()
-                .table_name(&self.settings.table)
-                .set_item(Some(kept(order)?))
-                .send()
-                .await
-                .map_err(|error| fault("dynamodb PutItem", &error))?;
-            return Ok(());
+        match order.reply {
+            Some(_) => self.put_over(kept(order)?).await,
+            None => self.remove(keys::order(&order.key)).await,
         }
-        self.dynamodb
-            .delete_item()
-            .table_name(&self.settings.table)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
-            .send()
-            .await
-            .map_err(|error| fault("dynamodb DeleteItem", &error))?;
-        Ok(())
     }
 }
 
 impl Aws {
+    /// Stores an item, whatever lies there.
+    async fn put_over(&self, item: Item) -> Answer<()> {
+        let put = self.dynamodb.put_item().table_name(&self.settings.table).set_item(Some(item));
+        put.send().await.map(drop).map_err(|error| fault("dynamodb PutItem", &error))
+    }
+
+    /// Removes an item, if it is there.
+    async fn remove(&self, key: Key) -> Answer<()> {
+        let delete = self.dynamodb.delete_item().table_name(&self.settings.table);
+        let delete = delete.key("pk", text(key.pk)).key("sk", text(key.sk));
+        delete.send().await.map(drop).map_err(|error| fault("dynamodb DeleteItem", &error))
+    }
+
     /// Stores an order where none lies, or where the one that was met still lies; else what lies there.
     async fn put_order(&self, order: &Order, met: Option<&Order>) -> Answer<Option<Order>> {
         let met = met.map(super::json).transpose()?;

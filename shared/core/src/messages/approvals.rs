@@ -1,6 +1,6 @@
 //! What an approval says of what it could not find out.
 
-use crate::ids::CommitSha;
+use crate::ids::{CommitSha, RefName};
 
 /// A delivery's history that does not reach back far enough.
 pub fn not_carried(base: &CommitSha) -> String {
@@ -10,6 +10,22 @@ pub fn not_carried(base: &CommitSha) -> String {
 /// A forge that shows nothing between two commits that differ.
 pub fn nothing_between(forge: &str, base: &CommitSha, commit: &CommitSha) -> String {
     format!("{forge} shows no commits between {} and {}", base.short(), commit.short())
+}
+
+/// A commit that someone wants to run as part of a ref, and that is none.
+pub fn not_of_ref(commit: &CommitSha, git_ref: &RefName, head: &CommitSha) -> String {
+    format!(
+        "{commit} is no part of {git_ref}, which is at {head}; nobody has merged it there. Merge it, or start the \
+         ref that it is on"
+    )
+}
+
+/// The same, where it could not be told.
+pub fn perhaps_not_of_ref(commit: &CommitSha, git_ref: &RefName, why: &str) -> String {
+    format!(
+        "whether {commit} is part of {git_ref} can't be told ({why}), and what nobody has merged there does not run in its \
+         name. Start the ref itself, or retry a run of that commit"
+    )
 }
 
 /// Neither of two commits is among the newest ancestors of the other.

@@ -1,14 +1,18 @@
-//! Tokens, the audit list, and orders under idempotency keys.
+//! Tokens, sessions, the issuer, the audit list, and orders under idempotency keys.
 
 use std::future::Future;
 
 use jiff::civil::Date;
+use url::Url;
 
 use super::{Answer, Written};
 use crate::access::TokenRecord;
 use crate::audit::AuditEntry;
 use crate::ids::{RunId, TokenName};
+use crate::issuer::{IssuerSettings, Redemption};
+use crate::jwt::Jwk;
 use crate::order::{Begun, Order};
+use crate::session::SessionRecord;
 
 /// API tokens.
 pub trait Tokens: Sync {
@@ -18,6 +22,28 @@ pub trait Tokens: Sync {
     fn put_token(&self, record: &TokenRecord) -> impl Future<Output = Answer<Written>> + Send;
     /// All of them, oldest first, at most 1,000.
     fn tokens(&self) -> impl Future<Output = Answer<Vec<TokenRecord>>> + Send;
+}
+
+/// Sessions of people who have signed in with the issuer.
+pub trait Sessions: Sync {
+    /// Keeps a session until it has ended.
+    fn put_session(&self, record: &SessionRecord) -> impl Future<Output = Answer<()>> + Send;
+    /// The session of a secret's digest, read consistently. One that has ended may still be there.
+    fn session(&self, digest: &str) -> impl Future<Output = Answer<Option<SessionRecord>>> + Send;
+    /// Removes it.
+    fn end_session(&self, digest: &str) -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// The `OpenID` Connect issuer that people may sign in with.
+pub trait Issuer: Sync {
+    /// What the installation is set to; `None` where there is none. All else is asked only where there is one.
+    fn issuer(&self) -> Option<&IssuerSettings>;
+    /// Where people sign in.
+    fn authorization_endpoint(&self) -> impl Future<Output = Answer<Url>> + Send;
+    /// Its key of this name. Whoever invents names does not make it be asked each time.
+    fn issuer_key(&self, id: &str) -> impl Future<Output = Answer<Option<Jwk>>> + Send;
+    /// The ID token for a code; the inner error is why it gives none, in its words.
+    fn redeem(&self, code: &Redemption) -> impl Future<Output = Answer<Result<String, String>>> + Send;
 }
 
 /// The list of who has changed what.

@@ -48,7 +48,7 @@ pub trait ReadCommits: Sync {
     /// What lies between `base` and `commit`, which differ. `run` is whose delivery may have carried it.
     fn commits(
         &self,
-        run: RunId,
+        run: Option<RunId>,
         hook: &Hook,
         base: &CommitSha,
         commit: &CommitSha,

@@ -44,7 +44,7 @@ mod schedules;
 mod test_cases;
 
 pub use crate::listing::{RunFilter, RunPage, RunQuery};
-pub use access::{AuditTrail, Orders, Tokens};
+pub use access::{AuditTrail, Issuer, Orders, Sessions, Tokens};
 pub use artifacts::{ArtifactView, ReadArtifacts, ReadImages, TagView};
 pub use checks::{ProbeAnswer, ProbeRequest, Probed, Probes, ReadAlarms, ReadMetrics, ReadTargetHealth};
 pub use definitions::ReadDefinitions;

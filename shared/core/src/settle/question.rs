@@ -100,7 +100,7 @@ async fn commits<P: Hooks + ReadCommits>(
     }
     let hook = ports.hook(source.provider, source.hook.as_str()).await.map_err(|fault| fault.to_string())?;
     let hook = hook.ok_or_else(messages::repository_gone)?;
-    match ports.commits(run.carrier(), &hook, serving, &source.commit).await {
+    match ports.commits(Some(run.carrier()), &hook, serving, &source.commit).await {
         Ok(Commits::Known(range)) => Ok(range),
         Ok(Commits::Unknown(why)) => Err(why),
         Err(fault) => Err(fault.to_string()),

@@ -227,7 +227,7 @@ impl Differences for World {
 impl ReadCommits for World {
     async fn commits(
         &self,
-        _run: RunId,
+        _run: Option<RunId>,
         _hook: &Hook,
         base: &CommitSha,
         commit: &CommitSha,

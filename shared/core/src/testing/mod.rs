@@ -43,6 +43,7 @@ mod schedules;
 mod test_cases;
 mod workflow;
 
+pub use access::{FakeIssuer, Redeeming};
 pub use builds::{Build, BuildScript, digest_of};
 pub use ecs::{Behaviour, Breaker, FakeService, Manner};
 pub use ecs_hooks::HookCall;
@@ -57,6 +58,8 @@ pub use workflow::TokenState;
 #[derive(Debug)]
 pub struct World {
     state: Mutex<State>,
+    /// Set once, since settings are lent out.
+    issuer: access::Set,
 }
 
 /// Everything the world holds.
@@ -156,7 +159,7 @@ impl World {
             tests: test_cases::Tests::default(),
             events: Vec::new(),
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), issuer: access::Set::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
