@@ -9,6 +9,10 @@
   // Makes `old` look like `fresh` by changing only what differs, so that focus, folds, scrolling and what
   // someone is typing stay as they are.
   const kept = new Set(["open", "value", "checked"]);
+  const name = (node) =>
+    node.nodeType === Node.ELEMENT_NODE
+      ? node.id || node.dataset.key || node.getAttribute("aria-labelledby") || node.getAttribute("action") || ""
+      : "";
   const morph = (old, fresh) => {
     if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || (old.id || "") !== (fresh.id || "")) {
       old.replaceWith(fresh);
@@ -25,15 +29,51 @@
       const typed = kept.has(name) && old.type !== "hidden";
       if (!typed && old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    const [was, will] = [[...old.childNodes], [...fresh.childNodes]];
-    will.forEach((node, place) => (was[place] ? morph(was[place], node) : old.append(node)));
-    was.slice(will.length).forEach((node) => node.remove());
+    // What has a name is found again by it, wherever it stands now; the rest by its place between.
+    const will = [...fresh.childNodes];
+    const names = new Set(will.map(name).filter(Boolean));
+    for (const node of [...old.childNodes]) if (name(node) && !names.has(name(node))) node.remove();
+    const named = new Map([...old.childNodes].map((node) => [name(node), node]));
+    let place = old.firstChild;
+    for (const node of will) {
+      const own = name(node);
+      const match = own ? named.get(own) : place && !name(place) ? place : null;
+      if (!match) {
+        old.insertBefore(node, place);
+      } else {
+        if (match === place) place = place.nextSibling;
+        else old.insertBefore(match, place);
+        morph(match, node);
+      }
+    }
+    while (place) {
+      const after = place.nextSibling;
+      place.remove();
+      place = after;
+    }
   };
 
   // Says to whoever listens what has changed.
   const tell = (words) => {
     const news = one("#news");
     if (news && words && news.textContent !== words) news.textContent = words;
+  };
+
+  // Shows that what is seen may be old, and since when.
+  const stale = (words) => {
+    const note = one("#stale");
+    note.hidden = !words;
+    if (words && note.textContent !== words) note.textContent = words;
+  };
+  const sinceFresh = () => `This page is as it was at ${fresh.toLocaleTimeString()}; it could not be brought up to date since.`;
+  let fresh = new Date();
+  const wentOn = () => {
+    fresh = new Date();
+    stale("");
+  };
+  const failed = (error, failures) => {
+    if (error.message === "401") stale("You are signed in no more. Load this page again to sign in.");
+    else if (failures > 2) stale(`${sinceFresh()} It is tried again.`);
   };
 
   // A page that goes on asks for its own main part again; an equal one is not sent.
@@ -63,11 +103,11 @@
       if (!document.hidden) {
         try {
           await refresh(state);
-          if (state.failures > 2) tell("Up to date again");
+          wentOn();
           state.failures = 0;
-        } catch {
+        } catch (error) {
           state.failures += 1;
-          if (state.failures === 3) tell("This page could not be brought up to date; it is tried again");
+          failed(error, state.failures);
         }
       }
       // Slower where it does not work, so that many pages do not hold a sick server down.
@@ -173,9 +213,11 @@
       if (!document.hidden) {
         try {
           lines = await more();
+          wentOn();
           failures = 0;
-        } catch {
+        } catch (error) {
           failures += 1;
+          failed(error, failures);
         }
       }
       setTimeout(turn, lines > 500 ? 50 : 1000 * Math.min(60, 2 * 2 ** failures));
@@ -183,7 +225,16 @@
     if (next) turn();
   };
 
+  // A second click on a button is no second wish.
+  const once = () => {
+    addEventListener("submit", (event) => {
+      if (event.target.method === "post") setTimeout(() => all("button", event.target).forEach((button) => (button.disabled = true)));
+    });
+    addEventListener("pageshow", () => all("button:disabled").forEach((button) => (button.disabled = false)));
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
+    once();
     tick();
     setInterval(tick, 1000);
     keepFresh();

@@ -1,14 +1,12 @@
 //! The headers that pages and assets are sent with (rows A33, A34).
 
-use sha2::{Digest as _, Sha256};
-
 use crate::assets;
 
 /// `Cache-Control` of an asset: its name changes with its content.
 pub const ASSET_CACHE: &str = "public, max-age=31536000, immutable";
 
 /// The headers of every page. Scripts come from here only, styles are the one sheet by its hash, nobody may
-/// frame a page, and forms go nowhere else; what a page shows stays out of caches, since it depends on who asks.
+/// frame a page, and forms go nowhere else.
 pub fn headers() -> Vec<(&'static str, String)> {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src {}; img-src 'self'; connect-src 'self'; \
@@ -17,8 +15,6 @@ pub fn headers() -> Vec<(&'static str, String)> {
     );
     let mut headers = vec![("content-security-policy", policy)];
     let fixed = [
-        ("content-type", "text/html; charset=utf-8"),
-        ("cache-control", "private, no-cache"),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "same-origin"),
@@ -29,12 +25,6 @@ pub fn headers() -> Vec<(&'static str, String)> {
     ];
     headers.extend(fixed.map(|(name, value)| (name, value.to_owned())));
     headers
-}
-
-/// The `ETag` of what was rendered: equal bytes need not be sent again. Whoever polls gives a time that is
-/// rounded ([`crate::Frame::coarse`]), else no two renderings are equal.
-pub fn etag(rendered: &str) -> String {
-    format!("\"{}\"", hex::encode(&Sha256::digest(rendered.as_bytes())[..12]))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod time;
 pub use askama::Template;
 pub use assets::{Asset, asset};
 pub use frame::{Frame, Section};
-pub use headers::{ASSET_CACHE, etag, headers};
+pub use headers::{ASSET_CACHE, headers};
 pub use pages::approvals::{ApprovalPage, ApprovalsPage, Asked, Waiting};
 pub use pages::commit::{CommitPage, Deployment};
 pub use pages::environment::{EnvironmentPage, RollbackPage};

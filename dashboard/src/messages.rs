@@ -30,8 +30,8 @@ pub(crate) fn status(status: Status) -> &'static str {
     }
 }
 
-/// Statuses that a list can be asked for, in the order of a run's life.
-pub(crate) const STATUSES: [Status; 14] = [
+/// Statuses that a list can be asked for, in the order of a run's life. What was ignored is in no list.
+pub(crate) const STATUSES: [Status; 13] = [
     Status::Pending,
     Status::Planning,
     Status::Building,
@@ -45,7 +45,6 @@ pub(crate) const STATUSES: [Status; 14] = [
     Status::Stopped,
     Status::Superseded,
     Status::Rejected,
-    Status::Ignored,
 ];
 
 /// What a row of past runs says to whoever does not see it.

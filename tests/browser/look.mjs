@@ -105,6 +105,28 @@ const orders = {
     return look.paths;
   },
 
+  // Somebody types while the page changes around them, and hears when it can't be brought up to date.
+  async typing(browser) {
+    const { page, strange } = await open(browser);
+    await signIn(page);
+    await page.getByLabel("Branch").pressSequentially("rele");
+    const field = await page.getByLabel("Branch").elementHandle();
+    const before = await page.getByRole("heading", { name: "Running now" }).count();
+    const headers = { authorization: `Bearer ${look.token}`, "content-type": "application/json" };
+    const started = await fetch(`${look.base}/v1/runs`, { method: "POST", headers, body: JSON.stringify(look.start) });
+    if (started.status !== 202) fail(`no run was started: ${started.status}`);
+    await page.getByRole("heading", { name: "Running now" }).waitFor({ timeout: look.patience });
+    await page.keyboard.type("ase");
+    const typed = await page.getByLabel("Branch").inputValue();
+    const same = await field.evaluate((field) => field === document.activeElement);
+    await page.context().clearCookies();
+    await page.locator("#stale").waitFor({ timeout: look.patience });
+    await page.screenshot({ path: `${look.shots}/stale.png` });
+    const told = await page.locator("#stale").textContent();
+    if (strange.length) fail(strange.join("\n"));
+    return { before, typed, same, told };
+  },
+
   // In with the issuer, and out again.
   async issuer(browser) {
     const { page, strange } = await open(browser);

@@ -129,6 +129,19 @@ async fn a34_text_of_others_is_shown_and_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_someone_types_stays_while_the_page_changes_and_a_page_that_is_old_says_so() {
+    let mut story = Story::new();
+    story.play();
+    let start = json!({ "provider": "github", "hook": "web", "ref": "refs/heads/main" });
+    let found = visit(&story, "run", "typing", json!({ "start": start, "patience": 60_000 })).await;
+    assert_eq!(
+        (&found["before"], &found["typed"], &found["same"]),
+        (&json!(0), &json!("release"), &json!(true))
+    );
+    assert!(found["told"].as_str().is_some_and(|told| told.contains("signed in no more")), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_signs_in_with_an_issuer_and_out_again() {
     let story = Story::new();
     let (world, clock) = (story.world(), story.world());

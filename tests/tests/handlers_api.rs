@@ -128,11 +128,11 @@ const RUN_OF_NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 fn a_fault_that_stays_is_told_to_those_who_may_ask_and_to_nobody_else() {
     let story = Story::new();
     assert_eq!(get(&story, "/v1/health").0, 200);
-    story.world().inject_on("list", 1, Injected::Permanent);
+    story.world().inject_on("pipelines", 1, Injected::Permanent);
     let (status, body) = get(&story, "/v1/health");
     assert_eq!(status, 500);
     assert!(body.to_string().contains("made to fail"), "{body}");
-    story.world().inject_on("list", 1, Injected::Retryable);
+    story.world().inject_on("pipelines", 1, Injected::Retryable);
     assert_eq!(get(&story, "/v1/health").0, 503);
     // Nobody knows yet who asks.
     story.world().inject_on("token", 1, Injected::Permanent);

@@ -44,9 +44,12 @@ impl JobLogPage<'_> {
         links::job(&self.run.id, &self.job.job)
     }
 
-    /// Where the lines after these are.
+    /// Where the lines after these are; where there is no log yet, they are at this same place.
     fn next(&self) -> Option<String> {
-        let next = self.log.next.as_deref().filter(|_| !self.is_over)?;
+        if self.is_over {
+            return None;
+        }
+        let next = self.log.next.as_deref().unwrap_or_default();
         let from = self.from.max(1) + u64::try_from(self.log.lines.len()).unwrap_or_default();
         Some(links::with_query(&self.href(), &[("cursor", next), ("from", &from.to_string())]))
     }

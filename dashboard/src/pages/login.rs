@@ -6,7 +6,7 @@ use crate::frame::Frame;
 use crate::links;
 use crate::parts::Icon;
 
-/// Signing in. `POST /sign-in` has the fields `token`, `next` and `csrf`; `POST /sign-out` ends it.
+/// Signing in. `POST /sign-in` has the fields `token` and `next`; `POST /sign-out` ends it.
 #[derive(Template)]
 #[template(path = "login.html", blocks = ["main"])]
 pub struct LoginPage<'a> {
@@ -51,4 +51,6 @@ pub struct ProblemPage<'a> {
     pub title: &'a str,
     /// With which input, and what to do next.
     pub detail: &'a str,
+    /// The page that it was about: a path of this site.
+    pub back: Option<&'a str>,
 }

@@ -11,7 +11,7 @@ use crate::frame::Frame;
 use crate::links;
 use crate::parts::{History, Icon, Pill, Tone};
 
-/// The overview. Query: the fields of [`RunFilter`], and `cursor`.
+/// The overview. Query: the fields of [`RunFilter`], `cursor` of the runs, and `after` of the pipelines.
 #[derive(Template)]
 #[template(path = "overview.html", blocks = ["main"])]
 pub struct OverviewPage<'a> {
@@ -25,6 +25,8 @@ pub struct OverviewPage<'a> {
     pub pipelines: &'a [PipelineLine],
     /// Past and present runs that the filter lets through, newest first.
     pub runs: &'a [RunSummary],
+    /// The last of them, if there are more.
+    pub more: Option<&'a PipelineName>,
     /// What the list is cut down to.
     pub filter: &'a RunFilter,
     /// The cursor of the next page of runs, if there may be one.
@@ -40,7 +42,7 @@ pub struct PipelineLine {
     pub repository: String,
     /// Its latest runs, newest first; a dozen tells enough.
     pub recent: Vec<RunSummary>,
-    /// Its environments, in the order of their deploys.
+    /// Its environments, in the order in which it deploys to them.
     pub environments: Vec<EnvironmentRecord>,
 }
 
@@ -84,6 +86,11 @@ impl OverviewPage<'_> {
             ("cursor", cursor),
         ];
         links::with_query("/", &query) + "#runs"
+    }
+
+    /// Soon again while something goes on; else an open page should cost next to nothing.
+    fn refresh(&self) -> u32 {
+        if self.running.is_empty() && self.waiting.is_empty() { 15 } else { 5 }
     }
 
     fn is_chosen(&self, status: &str) -> bool {

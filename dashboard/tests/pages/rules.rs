@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::dom::{Element, Node, parsed};
 use super::samples::pages::{owner, pages};
 use super::samples::world;
-use pushway_dashboard::{Section, asset, etag};
+use pushway_dashboard::{Section, asset};
 
 fn every_page() -> Vec<(&'static str, Element)> {
     pages(&world()).into_iter().map(|(name, html)| (name, parsed(&html))).collect()
@@ -127,6 +127,8 @@ fn a33_every_act_is_a_post_with_its_token_and_offered_only_to_whoever_may() {
                 .map(|input| (input.attribute("name"), input.attribute("value")))
                 .collect();
             match form.attribute("method") {
+                // Who signs in has no session yet.
+                Some("post") if form.attribute("action") == Some("/sign-in") => {}
                 Some("post") => {
                     assert!(fields.contains(&(Some("csrf"), Some("csrf-token"))), "{name}: {form:?}");
                 }
@@ -175,7 +177,7 @@ fn polling_a_page_that_has_not_changed_gives_equal_bytes() {
     let at = |seconds: i64| {
         let now = super::samples::now() + jiff::SignedDuration::from_secs(seconds);
         let frame = Frame { now: Frame::coarse(now), ..owner(&world, Section::Approvals) };
-        etag(&ApprovalsPage { frame: &frame, waiting: &[] }.as_main().render().unwrap())
+        ApprovalsPage { frame: &frame, waiting: &[] }.as_main().render().unwrap()
     };
     assert_eq!(at(0), at(9));
     let fragment = ApprovalsPage { frame: &owner(&world, Section::Approvals), waiting: &[] };

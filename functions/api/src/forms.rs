@@ -71,6 +71,11 @@ pub(crate) fn afterwards(path: &str, reply: &Reply) -> String {
     }
 }
 
+/// Where who signs in by a form wants to go.
+pub(crate) fn next(request: &ApiGatewayV2httpRequest) -> String {
+    fields(request).map(|mut fields| take(&mut fields, "next")).unwrap_or_default()
+}
+
 /// A problem document of the API as the problem that it tells of.
 pub(crate) fn problem(reply: &Reply) -> (StatusCode, String) {
     let told: Option<ProblemDocument> = serde_json::from_str(&reply.body).ok();

@@ -96,8 +96,8 @@ where
             Some(Asked::Answered(reply)) => Some(reply),
             Some(Asked::Refused(problem)) => Some(pages::refused(ports, &request, problem)),
             Some(Asked::Order(order, holder)) => {
-                let reply = dispatch::dispatch(ports, taken(ports, &order, Some(holder)).await).await;
-                Some(pages::afterwards(ports, &request, &reply.unwrap_or_else(Reply::from)))
+                let reply = dispatch::dispatch(ports, taken(ports, &order, Some(holder.clone())).await).await;
+                Some(pages::afterwards(ports, &request, holder, &reply.unwrap_or_else(Reply::from)))
             }
             None => None,
         },

@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use pushway_core::access::Principal;
 use pushway_core::ports::{
     Clock, Environments, Fault, History, InsightSettings, Issuer, ListEnvironments, ListPipelines, Overdue,
     Random, ReadBuilds, ReadLogs, ReadRuns, RunFigures, SealingKey, Sessions, Tokens,
@@ -77,6 +78,7 @@ struct Query {
     from: Option<u64>,
     to: String,
     next: String,
+    after: String,
     pipeline: String,
     branch: String,
     status: String,
@@ -142,7 +144,7 @@ where
         _ => None,
     };
     if let Some(led) = led {
-        return Some(led.unwrap_or_else(|problem| not_in(ports, &look.frame, &problem)));
+        return Some(led.unwrap_or_else(|problem| not_in(ports, &look.frame, "/", &problem)));
     }
     let shown = match look.page {
         Page::SignIn => login(ports, &look.frame, &look.query.next, None),
@@ -153,7 +155,7 @@ where
     };
     Some(match shown {
         Ok(html) => of_html(StatusCode::OK, html),
-        Err(problem) => of_problem(&look, path, problem),
+        Err(problem) => of_problem(&look, request, problem),
     })
 }
 
@@ -180,31 +182,38 @@ async fn signed_in<P: Tokens + Sessions + Clock>(
 }
 
 /// What comes after an order that a form has given: the page of what it has made or changed, or what went wrong.
-pub(crate) fn afterwards<P: Clock>(ports: &P, request: &ApiGatewayV2httpRequest, reply: &Reply) -> Reply {
-    let (path, _) = principal::path(request);
-    if reply.status.is_success() {
-        return forms::go_to(&forms::afterwards(path, reply));
+pub(crate) fn afterwards<P: Clock>(
+    ports: &P,
+    request: &ApiGatewayV2httpRequest,
+    viewer: Principal,
+    reply: &Reply,
+) -> Reply {
+    let place = forms::afterwards(principal::path(request).0, reply);
+    // The first of two clicks is carrying it out.
+    let is_at_work = reply.headers.iter().any(|(name, _)| name == header::RETRY_AFTER);
+    if reply.status.is_success() || is_at_work {
+        return forms::go_to(&place);
     }
-    if reply.status == StatusCode::UNAUTHORIZED {
-        return forms::go_to(&links::sign_in("/"));
-    }
+    let csrf = session::token(request).map(session::proof).unwrap_or_default();
+    let frame = Frame { viewer: Some(viewer), csrf, ..frame(ports, Page::SignIn) };
     let (status, detail) = forms::problem(reply);
-    told(&frame(ports, Page::SignIn), status, &detail)
+    told(&frame, status, &detail, Some(&place))
 }
 
 /// The page to sign in at.
 fn login<P: Issuer>(ports: &P, frame: &Frame, next: &str, problem: Option<&str>) -> Result<String, Problem> {
-    let issuer = ports.issuer().map(|issuer| IssuerLink { name: issuer.host(), path: sign_in::BEGIN.into() });
+    let issuer =
+        ports.issuer().map(|issuer| IssuerLink { name: issuer.shown(), path: sign_in::BEGIN.into() });
     let page = LoginPage { frame, issuer: issuer.as_ref(), next, problem };
     page.render().map_err(|error| Problem::Fault(Fault::Permanent(format!("render the page: {error}"))))
 }
 
 /// The page to sign in at, for someone who has tried.
-fn not_in<P: Issuer>(ports: &P, frame: &Frame, problem: &Problem) -> Reply {
+fn not_in<P: Issuer>(ports: &P, frame: &Frame, next: &str, problem: &Problem) -> Reply {
     if let Problem::Fault(fault) = problem {
         tracing::error!(error = %fault, "nobody can sign in");
     }
-    let html = login(ports, frame, "/", Some(&problem.detail()));
+    let html = login(ports, frame, next, Some(&problem.detail()));
     of_html(problem.status(), html.unwrap_or_default())
 }
 
@@ -216,22 +225,24 @@ pub(crate) fn refused<P: Issuer + Clock>(
 ) -> Reply {
     let frame = frame(ports, Page::SignIn);
     let (path, _) = principal::path(request);
+    if path == "/sign-in" {
+        return not_in(ports, &frame, &forms::next(request), &problem);
+    }
+    let place = forms::afterwards(path, &Reply::of(StatusCode::OK, "", String::new()));
     match problem {
-        Problem::Unauthorized(_) => forms::go_to(&links::sign_in("/")),
-        problem @ Problem::Refused(_) if path == "/sign-in" => not_in(ports, &frame, &problem),
-        problem => told(&frame, problem.status(), &problem.detail()),
+        Problem::Unauthorized(_) | Problem::Refused(_) => forms::go_to(&links::sign_in(&place)),
+        problem => told(&frame, problem.status(), &problem.detail(), Some(&place)),
     }
 }
 
-fn told(frame: &Frame, status: StatusCode, detail: &str) -> Reply {
+fn told(frame: &Frame, status: StatusCode, detail: &str, back: Option<&str>) -> Reply {
     let title = status.canonical_reason().unwrap_or_default();
-    let page = ProblemPage { frame, status: status.as_u16(), title, detail };
+    let page = ProblemPage { frame, status: status.as_u16(), title, detail, back };
     of_html(status, page.render().unwrap_or_else(|_| detail.to_owned()))
 }
 
 fn of_html(status: StatusCode, html: String) -> Reply {
-    let own = headers().into_iter().filter(|(name, _)| !["content-type", "cache-control"].contains(name));
-    let own = own.filter_map(|(name, value)| {
+    let own = headers().into_iter().filter_map(|(name, value)| {
         Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
     });
     Reply { headers: own.collect(), ..Reply::of(status, "text/html; charset=utf-8", html) }
@@ -243,17 +254,20 @@ fn of_asset(asset: &'static Asset) -> Reply {
 }
 
 /// What went wrong, as a page. A script that asks for a part is told by the status alone.
-fn of_problem(look: &Look<'_>, path: &str, problem: Problem) -> Reply {
+fn of_problem(look: &Look<'_>, request: &ApiGatewayV2httpRequest, problem: Problem) -> Reply {
+    let (path, _) = principal::path(request);
     let is_unknown = matches!(problem, Problem::Unauthorized(_) | Problem::Refused(_));
     if !look.query.part.is_empty() {
         return problem.into();
     }
-    if is_unknown && let Ok(place) = HeaderValue::try_from(links::sign_in(path)) {
+    let query = request.raw_query_string.as_deref().filter(|query| !query.is_empty());
+    let asked = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    if is_unknown && let Ok(place) = HeaderValue::try_from(links::sign_in(&asked)) {
         return of_html(StatusCode::SEE_OTHER, String::new()).and(header::LOCATION, place);
     }
     let (status, detail) = (problem.status(), problem.detail());
     if let Problem::Fault(fault) = &problem {
         tracing::error!(error = %fault, path, "page not shown");
     }
-    told(&look.frame, status, &detail)
+    told(&look.frame, status, &detail, None)
 }

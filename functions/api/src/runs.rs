@@ -7,7 +7,7 @@ use pushway_core::fact::{JobId, LogPointer};
 use pushway_core::ids::RunId;
 use pushway_core::plan::Plan;
 use pushway_core::ports::{
-    Clock, Fault, History, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery, SealingKey,
+    Clock, Fault, History, ListPipelines, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery, SealingKey,
 };
 use pushway_core::run::{JobState, Run};
 use schemars::JsonSchema;
@@ -26,8 +26,8 @@ pub(crate) struct LogFrom {
 }
 
 /// Healthy is who can read the table.
-pub(crate) async fn health<P: History + Clock>(ports: &P) -> Result<Health, Problem> {
-    ports.list(&RunQuery::newest(1, ports.now())).await?;
+pub(crate) async fn health<P: ListPipelines>(ports: &P) -> Result<Health, Problem> {
+    ports.pipelines(None, 1).await?;
     Ok(Health { status: "ok".into(), version: env!("CARGO_PKG_VERSION").into() })
 }
 

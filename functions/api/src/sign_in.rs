@@ -97,8 +97,8 @@ where
         Some(error) => Err(bounded(&why.unwrap_or(error), 300)),
         None => ports.redeem(&code).await?,
     };
-    let token =
-        given.map_err(|why| Problem::BadRequest(format!("{} did not let you in: {why}", settings.host())))?;
+    let token = given
+        .map_err(|why| Problem::BadRequest(format!("{} did not let you in: {why}", settings.shown())))?;
     let principal = person(ports, settings, &token, Use::SignIn(attempt.nonce())).await?;
     if principal.scopes.is_empty() {
         return Err(Problem::NoGroup(Box::new(principal)));

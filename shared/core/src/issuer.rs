@@ -29,6 +29,9 @@ pub const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 pub struct IssuerSettings {
     /// Its identifier, as its tokens have it: an address of scheme https, or of this machine.
     pub issuer: String,
+    /// What people call it; its host without it.
+    #[serde(default)]
+    pub name: Option<String>,
     /// The client as which people sign in.
     pub client_id: String,
     /// Name of the secret that holds the client's own secret, where it has one.
@@ -94,10 +97,10 @@ impl IssuerSettings {
         format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'))
     }
 
-    /// The name by which people know it: its host.
-    pub fn host(&self) -> String {
-        let url = self.issuer.parse::<Url>().ok();
-        url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    /// The name by which people know it.
+    pub fn shown(&self) -> String {
+        let host = || self.issuer.parse::<Url>().ok()?.host_str().map(str::to_owned);
+        self.name.clone().or_else(host).unwrap_or_default()
     }
 
     /// Whether an address is one that secrets may travel to: over TLS, or within this machine where the issuer itself
@@ -221,7 +224,7 @@ mod tests {
     fn settings_are_read_whole_and_what_is_wrong_is_named() {
         let settings = IssuerSettings::read(GOOD).unwrap();
         assert_eq!(settings.discovery(), "https://login.example.com/pool/.well-known/openid-configuration");
-        assert_eq!((settings.host().as_str(), settings.name_claim.as_str()), ("login.example.com", "email"));
+        assert_eq!((settings.shown().as_str(), settings.name_claim.as_str()), ("login.example.com", "email"));
         for (from, to, told) in [
             ("https://login", "http://login", "begins with https://"),
             ("https://login.example.com/pool", "login", "issuer \"login\""),

@@ -142,7 +142,13 @@ fn other_pages(world: &World) -> Vec<(&'static str, String)> {
     };
     let waiting = waiting(world);
     let approvals = ApprovalsPage { frame: &owner(world, Section::Approvals), waiting: &waiting };
-    let problem = ProblemPage { frame: &frame, status: 404, title: text("title"), detail: text("problem") };
+    let problem = ProblemPage {
+        frame: &frame,
+        status: 404,
+        title: text("title"),
+        detail: text("problem"),
+        back: Some(text("problem")),
+    };
     vec![
         ("overview", overview(world, &frame, &waiting)),
         ("approvals", approvals.render().unwrap()),
@@ -174,6 +180,7 @@ fn overview(world: &World, frame: &Frame, waiting: &[Waiting]) -> String {
         waiting,
         running: &world.runs[..2],
         pipelines: &pipelines,
+        more: Some(&pipelines[0].name),
         runs: &world.runs,
         filter: &filter,
         next: Some(text("cursor")),

@@ -94,7 +94,9 @@ async fn log<P: ReadRuns + ReadBuilds + ReadLogs>(ports: &P, look: &Look<'_>) ->
         Some(pointer) => ports.log(&pointer, cursor).await?,
         None => LogPage { lines: Vec::new(), next: None },
     };
-    let is_over = job.end.is_some() && (log.next.is_none() || log.next.as_deref() == cursor);
+    // A job that was stopped with its run has no end of its own.
+    let has_ended = job.end.is_some() || run.status.is_terminal();
+    let is_over = has_ended && (log.next.is_none() || log.next.as_deref() == cursor);
     let from = look.query.from.unwrap_or(1);
     let page = JobLogPage { frame: &look.frame, run: &run, job, log: &log, from, cursor, is_over };
     if look.query.part == "lines" {

@@ -1,7 +1,8 @@
 //! The overview: what waits, what runs, which pipelines there are and what they have brought where.
 
+use futures_util::future::try_join_all;
 use pushway_core::environment::EnvironmentRecord;
-use pushway_core::ids::CommitSha;
+use pushway_core::ids::{CommitSha, PipelineName};
 use pushway_core::listing::RunFilter;
 use pushway_core::ports::{
     Clock, Fault, History, ListEnvironments, ListPipelines, Overdue, ReadRuns, RunQuery, SealingKey,
@@ -17,12 +18,10 @@ use crate::reply::Problem;
 
 /// Runs on a page.
 const SHOWN: usize = 25;
-/// Runs that are looked through for what runs now.
-const LATEST: usize = 100;
 /// Pipelines that are shown; each takes a few reads.
 const PIPELINES: usize = 24;
-/// Environments of a pipeline that are shown.
-const ENVIRONMENTS: usize = 13;
+/// Environments of a pipeline that are shown: twice as many as a pipeline file may hold.
+const ENVIRONMENTS: usize = 26;
 /// Runs of a pipeline that its line draws.
 const DRAWN: usize = 12;
 
@@ -32,9 +31,8 @@ where
 {
     let waiting = fill::waiting(ports).await?;
     look.frame.waiting = waiting.len();
-    let latest = ports.list(&RunQuery::newest(LATEST, ports.now())).await?.runs;
-    let running: Vec<RunSummary> = latest.into_iter().filter(|run| !run.status.is_terminal()).collect();
-    let pipelines = pipelines(ports).await?;
+    let running = ports.running().await?;
+    let (pipelines, more) = pipelines(ports, &look.query.after).await?;
     let (runs, next) = listed(ports, look).await?;
     let page = OverviewPage {
         frame: &look.frame,
@@ -42,6 +40,7 @@ where
         running: &running,
         pipelines: &pipelines,
         runs: &runs,
+        more: more.as_ref(),
         filter: &shown(look),
         next: next.as_deref(),
     };
@@ -83,17 +82,28 @@ async fn listed<P: History + SealingKey + Clock>(
     Ok((page.runs, next))
 }
 
-async fn pipelines<P>(ports: &P) -> Result<Vec<PipelineLine>, Fault>
+/// Pipelines by name, those behind `after`, and the last one if there are more.
+async fn pipelines<P>(ports: &P, after: &str) -> Result<(Vec<PipelineLine>, Option<PipelineName>), Fault>
 where
     P: History + ListPipelines + ListEnvironments + Clock,
 {
-    let mut lines = Vec::new();
-    for claim in ports.pipelines(None, PIPELINES).await?.pipelines {
+    // What is no name is somebody's bookmark.
+    let page = ports.pipelines(after.parse().ok().as_ref(), PIPELINES).await?;
+    let lines = page.pipelines.into_iter().map(async |claim| {
         let recent = newest(ports, &claim.pipeline, DRAWN).await?;
-        let environments = ports.environments(Some(&claim.pipeline), None, ENVIRONMENTS).await?.environments;
-        lines.push(PipelineLine { name: claim.pipeline, repository: claim.repository, recent, environments });
-    }
-    Ok(lines)
+        let page = ports.environments(Some(&claim.pipeline), None, ENVIRONMENTS).await?;
+        let environments = in_order(page.environments, &recent);
+        Ok(PipelineLine { name: claim.pipeline, repository: claim.repository, recent, environments })
+    });
+    Ok((try_join_all(lines).await?, page.next))
+}
+
+/// Environments in the order in which the newest plan deploys to them; what it knows no more comes last.
+fn in_order(mut environments: Vec<EnvironmentRecord>, recent: &[RunSummary]) -> Vec<EnvironmentRecord> {
+    let planned = recent.iter().find_map(|run| run.environments.as_deref().filter(|all| !all.is_empty()));
+    let place = |record: &EnvironmentRecord| planned?.iter().position(|brief| brief.name == record.name);
+    environments.sort_by_key(|record| place(record).unwrap_or(usize::MAX));
+    environments
 }
 
 /// A commit's places in an environment.

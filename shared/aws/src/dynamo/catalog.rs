@@ -17,6 +17,7 @@ use crate::Aws;
 use crate::errors::{fault, incomplete};
 
 const LISTED: &str = "open_pk = :list AND open_at BETWEEN :least AND :most";
+const ITS_JSON: &str = "pk, sk, #json";
 /// What `BatchGetItem` takes, and so what a page holds.
 const BATCH: usize = 100;
 /// How often what was not given is asked for again.
@@ -45,7 +46,7 @@ impl ListEnvironments for Aws {
     ) -> Answer<EnvironmentPage> {
         let (keys, has_more) = self.listed(&environments(pipeline, after), limit.clamp(1, BATCH)).await?;
         let last = keys.last().filter(|_| has_more).and_then(|key| keys::environment_of(&key.pk));
-        let mut environments: Vec<EnvironmentRecord> = self.batch(keys).await?;
+        let mut environments: Vec<EnvironmentRecord> = self.batch(keys, "data").await?;
         environments.sort_by(|a, b| (&a.pipeline, &a.name).cmp(&(&b.pipeline, &b.name)));
         Ok(EnvironmentPage { environments, next: last })
     }
@@ -61,7 +62,7 @@ impl ListPipelines for Aws {
         let least = after.map_or_else(|| BEFORE_ALL.to_owned(), |after| behind(after.as_str()));
         let stretch = Stretch { list: keys::LISTED_PIPELINES, least, most: AFTER_ALL.into() };
         let (keys, has_more) = self.listed(&stretch, limit.clamp(1, BATCH)).await?;
-        let mut pipelines: Vec<PipelineClaim> = self.batch(keys).await?;
+        let mut pipelines: Vec<PipelineClaim> = self.batch(keys, "data").await?;
         pipelines.sort_by(|a, b| a.pipeline.cmp(&b.pipeline));
         let next = pipelines.last().filter(|_| has_more).map(|last| last.pipeline.clone());
         Ok(PipelinePage { pipelines, next })
@@ -117,14 +118,19 @@ impl Aws {
         }
     }
 
-    /// The things under keys, in any order; what is gone meanwhile is left out. Eventually consistent, as lists are.
-    async fn batch<T: DeserializeOwned>(&self, keys: Vec<Key>) -> Answer<Vec<T>> {
+    /// The JSON in an attribute of the items under keys, in any order; what is gone meanwhile is left out. Eventually
+    /// consistent, as lists are.
+    pub(super) async fn batch<T: DeserializeOwned>(&self, keys: Vec<Key>, attribute: &str) -> Answer<Vec<T>> {
         let mut things = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH) {
             let key = |key: &Key| {
                 HashMap::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))])
             };
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys.iter().map(key).collect())).build();
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys.iter().map(key).collect()))
+                .projection_expression(ITS_JSON)
+                .expression_attribute_names("#json", attribute)
+                .build();
             let mut wanted = Some(wanted.map_err(|error| incomplete("dynamodb BatchGetItem", error))?);
             for pause in 0..TRIES {
                 let Some(asked) = wanted.take() else { break };
@@ -137,7 +143,7 @@ impl Aws {
                     .map_err(|error| fault("dynamodb BatchGetItem", &error))?;
                 let given = answer.responses().and_then(|tables| tables.get(&self.settings.table));
                 for item in given.into_iter().flatten() {
-                    things.push(parsed(item, "data")?);
+                    things.push(parsed(item, attribute)?);
                 }
                 wanted = answer.unprocessed_keys.and_then(|mut left| left.remove(&self.settings.table));
                 if wanted.is_some() {

@@ -4,12 +4,13 @@
 //! of all runs walks back day by day. One call asks for so many days only; where they hold too few runs, the page
 //! says where the next one goes on, and it may be empty.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use pushway_core::fact::Entry;
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::keys::{self, FACT_PREFIX};
@@ -20,12 +21,14 @@ use pushway_core::summary::RunSummary;
 use super::{Item, index, parsed, text};
 use crate::Aws;
 use crate::errors::fault;
-use crate::time::day;
+use crate::time::{day, sortable};
 
 /// How many days one call asks for, in queries: some 40 of them take well under a second.
 const MOST_DAYS: usize = 40;
 /// No run is older than Pushway itself, so a walk ends here.
 const FIRST_DAY: Date = jiff::civil::date(2026, 1, 1);
+/// Runs under way that are told of at most.
+const RUNNING: usize = 100;
 /// Runs of a commit that are told of at most.
 const OF_COMMIT: usize = 100;
 
@@ -75,6 +78,17 @@ impl History for Aws {
             Err(Fault::Retryable(_)) if page.has_begun() => Ok(page.stop(None)),
             done => done.map(|()| page.page()),
         }
+    }
+
+    async fn running(&self) -> Answer<Vec<RunSummary>> {
+        let (least, most) = (text(sortable(Timestamp::UNIX_EPOCH)), text(sortable(Timestamp::MAX)));
+        let mut keys = self.open_between(keys::OPEN_RUNS, least, most).await?;
+        keys.drain(..keys.len().saturating_sub(RUNNING));
+        let mut runs: Vec<RunSummary> = self.batch(keys, "summary").await?;
+        // The index may still show a run that is over.
+        runs.retain(|run| !run.status.is_terminal());
+        runs.sort_by_key(|run| Reverse(run.id));
+        Ok(runs)
     }
 
     async fn of_commit(&self, commit: &CommitSha) -> Answer<Vec<RunSummary>> {

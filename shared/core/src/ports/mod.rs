@@ -237,6 +237,8 @@ pub trait History: Sync {
     /// Runs, newest first, at most `limit`, older than `before`. One call looks at so many runs only: a page may be
     /// short, or empty, and still name a next one.
     fn list(&self, query: &RunQuery) -> impl Future<Output = Answer<RunPage>> + Send;
+    /// Runs that are not over, newest first, at most 100.
+    fn running(&self) -> impl Future<Output = Answer<Vec<RunSummary>>> + Send;
     /// The newest runs of a commit, at most 100, newest first.
     fn of_commit(&self, commit: &CommitSha) -> impl Future<Output = Answer<Vec<RunSummary>>> + Send;
     /// A run's journal in order.

@@ -88,8 +88,10 @@ impl ReadLogs for World {
     async fn log(&self, log: &LogPointer, cursor: Option<&str>) -> Answer<LogPage> {
         let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         self.call("log", &log.stream, |state| {
-            let lines = state.logs.get(&(log.group.clone(), log.stream.clone()));
-            let lines = lines.map(Vec::as_slice).unwrap_or_default();
+            // A stream appears with its first line.
+            let Some(lines) = state.logs.get(&(log.group.clone(), log.stream.clone())) else {
+                return Ok(LogPage { lines: Vec::new(), next: cursor.map(str::to_owned) });
+            };
             let line = |text: &String| LogLine { at: Timestamp::UNIX_EPOCH, text: text.clone() };
             let page = lines.iter().skip(from).map(line).collect();
             Ok(LogPage { lines: page, next: Some(lines.len().to_string()) })

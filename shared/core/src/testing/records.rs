@@ -228,6 +228,14 @@ impl Overdue for World {
 }
 
 impl History for World {
+    async fn running(&self) -> Answer<Vec<RunSummary>> {
+        self.call("running", "runs", |state| {
+            let runs = state.runs.values().rev().map(|(run, _)| run);
+            Ok(runs.filter(|run| !run.status.is_terminal()).take(100).map(RunSummary::from).collect())
+        })
+        .await
+    }
+
     async fn list(&self, query: &RunQuery) -> Answer<RunPage> {
         self.call("list", query.limit, |state| {
             let list = query.filter.list();
