@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use pushway_core::api::{Jobs, RunView};
+use pushway_core::check_builds;
 use pushway_core::fact::{Entry, JobStage};
 use pushway_core::ids::{JobName, RunId};
 use pushway_core::ledger::RunLedger;
@@ -47,9 +49,9 @@ pub(crate) enum Verb {
     Logs {
         /// The run's id.
         run: RunId,
-        /// The job's stage: build or test.
+        /// The job's stage: build, test, or check for a check of a deploy that is a job.
         stage: JobStage,
-        /// The job's name.
+        /// The job's name, as `pushway run show` has it.
         job: JobName,
     },
     /// Open its page of the dashboard; prints the address, too.
@@ -93,14 +95,24 @@ async fn show(client: &Client, as_json: bool, id: RunId) -> anyhow::Result<ExitC
     if as_json {
         output::json(&answer)?;
     } else {
-        let run: Run = serde_json::from_value(answer)
+        let view: RunView = serde_json::from_value(answer)
             .context("read the run; is this `pushway` older than the installation?")?;
-        describe(&run)?;
+        let checks = checks_of(client, &view.run).await?;
+        describe(&view, &checks)?;
         if let Some(went) = where_it_went(client, id).await {
             output::line(&went)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The builds of its checks, whose names the run itself does not tell.
+async fn checks_of(client: &Client, run: &Run) -> anyhow::Result<Vec<JobState>> {
+    if !check_builds::has_any(run) {
+        return Ok(Vec::new());
+    }
+    let jobs: Jobs = client.get(&["v1", "runs", &run.id.to_string(), "jobs"], &[]).await?;
+    Ok(jobs.checks)
 }
 
 /// Where its time and money went, in two lines. An installation that is older can't say; all else is worth showing.
@@ -185,7 +197,8 @@ async fn logs(client: &Client, id: RunId, stage: JobStage, job: &JobName) -> any
     }
 }
 
-fn describe(run: &Run) -> anyhow::Result<()> {
+fn describe(view: &RunView, checks: &[JobState]) -> anyhow::Result<()> {
+    let run = &view.run;
     let pipeline = run.pipeline.as_ref().map_or("no pipeline yet", |name| name.as_str());
     output::line(&format!("run      {}  {}", run.id, run.status))?;
     output::line(&format!("pipeline {pipeline}"))?;
@@ -197,6 +210,9 @@ fn describe(run: &Run) -> anyhow::Result<()> {
         run.source.message,
         run.source.author
     ))?;
+    if let Some(url) = &view.commit_url {
+        output::line(&format!("at       {url}"))?;
+    }
     output::line(&format!("received {}  changed {}", run.received_at, run.updated_at))?;
     if let Some(retry) = &run.source.retry {
         output::line(&format!("retry of {} from {} by {}", retry.of, retry.from.as_str(), retry.by))?;
@@ -222,6 +238,9 @@ fn describe(run: &Run) -> anyhow::Result<()> {
         if let Some(change) = change {
             output::line(&format!("      note: {}", deploys::out_of_band(change)))?;
         }
+    }
+    for check in checks {
+        output::line(&format!("  {:<24} {}", check.job.to_string(), job_words(run, check)))?;
     }
     for finding in &run.findings {
         output::line(&format!("  {finding}"))?;

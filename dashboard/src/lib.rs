@@ -6,8 +6,10 @@
 //! escaping; what is written without it (`parts`) is made of numbers and words of this crate alone.
 
 mod assets;
+mod cases;
 mod frame;
 mod headers;
+mod ledger;
 pub mod links;
 mod log;
 mod messages;

@@ -160,6 +160,57 @@ impl Display for Pieces {
 }
 impl HtmlSafe for Pieces {}
 
+/// A piece of a whole that is drawn as one bar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StackPiece {
+    /// Which look it has.
+    pub(crate) look: &'static str,
+    /// What it is, and how much.
+    pub(crate) name: &'static str,
+    pub(crate) took: String,
+    /// From here, in units of [`WIDTH`].
+    pub(crate) from: u64,
+    /// So wide, with the gap behind it.
+    pub(crate) wide: u64,
+}
+
+/// What a whole consists of, side by side. The table below it says the same, in the same order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Stack(pub(crate) Vec<StackPiece>);
+
+impl Display for Stack {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "<svg class=\"stack\" viewBox=\"0 0 {WIDTH} 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
+        )?;
+        for StackPiece { look, name, took, from, wide } in &self.0 {
+            let wide = wide.saturating_sub(2);
+            write!(
+                f,
+                "<rect class=\"k-{look}\" x=\"{from}\" width=\"{wide}\" height=\"10\"><title>{name}: {took}</title></rect>"
+            )?;
+        }
+        f.write_str("</svg>")
+    }
+}
+impl HtmlSafe for Stack {}
+
+/// The look of a piece, beside its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Swatch(pub(crate) &'static str);
+
+impl Display for Swatch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "<svg class=\"swatch\" viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"k-{}\" width=\"10\" height=\"10\" rx=\"2\"/></svg>",
+            self.0
+        )
+    }
+}
+impl HtmlSafe for Swatch {}
+
 /// Past runs, oldest first: bars that differ in height as well as in colour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct History(pub(crate) Vec<Status>);

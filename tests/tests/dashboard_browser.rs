@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use pushway_core::fact::{JobStage, LogPointer};
 use pushway_core::ids::RunId;
 use pushway_core::ports::Clock as _;
+use pushway_core::test_case::{CaseStatus, TestCase, TestResults};
 use pushway_core::testing::{BuildScript, World};
 use pushway_core::wait::Subject;
 use pushway_tests::browser::Visitor;
@@ -31,9 +32,23 @@ fn asks(world: &World, run: RunId) -> bool {
     world.open_waits().iter().any(|wait| of_run(&wait.subject))
 }
 
-/// A push whose every text is `evil`.
+/// Tests of a job, by how they end; each says this where it fails.
+fn tests(cases: &[(&str, CaseStatus)], said: &str) -> BuildScript {
+    let mut results = TestResults::default();
+    for (number, (name, status)) in (1..).zip(cases) {
+        let said = if status.is_failing() { said } else { "" };
+        results.push(TestCase::new("cart", name, *status, number * 310_000, said));
+    }
+    results.failed =
+        u32::try_from(cases.iter().filter(|(_, status)| status.is_failing()).count()).expect("few");
+    results.passed = u32::try_from(cases.len()).expect("few") - results.failed;
+    BuildScript::Tests(results)
+}
+
+/// A push whose every text is `evil`, those of its failing tests included.
 fn evil_push(story: &mut Story, evil: &str) -> RunId {
     let commit = story.commit();
+    story.world().script_build(JobStage::Test, "unit", None, tests(&[(evil, CaseStatus::Failed)], evil));
     let mut body = push_body("main", &commit);
     body["head_commit"]["message"] = json!(evil);
     body["head_commit"]["author"]["name"] = json!(evil);
@@ -50,15 +65,41 @@ fn freeze(story: &Story, evil: &str) {
     assert_eq!(send(&story.world(), &request).expect("it answers").status, 200);
 }
 
+/// The id of the build of a run's unit tests.
+fn build_of(story: &Story, run: RunId) -> String {
+    let builds = story.world().builds();
+    let ours = builds
+        .into_iter()
+        .find(|build| build.request.run == run && build.request.job.stage == JobStage::Test);
+    ours.expect("it was built").id
+}
+
 /// A world with a green run, a red one and one that asks, and their pages by name.
 fn world_with_pages() -> (Story, Vec<(&'static str, String)>) {
     let mut story = Story::new();
-    let green = story.play();
+    let (passes, fails) = (CaseStatus::Passed, CaseStatus::Failed);
+    let unit = |cases: &[(&str, CaseStatus)]| {
+        let said = "assertion failed: `left == right`\n  left: 3\n right: 4\n  at src/cart.rs:41:9";
+        tests(cases, said)
+    };
+    let known = ("keeps what guests put in", fails);
+    let cases = [("adds", passes), ("adds the same thing twice", passes), ("is empty at first", passes)];
+    story.world().script_build(JobStage::Test, "unit", None, unit(&cases));
+    let checked = format!("{PIPELINE}      - job: {{ name: smoke, buildspec: ci/unit.yml, timeout: 10m }}\n");
+    let checked = story.commit_with(&[("pushway.yml", &checked)]);
+    let green = story.play_commit(&checked);
+    story.world().advance(SignedDuration::from_mins(4));
+    story.world().script_build(JobStage::Test, "unit", None, unit(&[cases[0], known]));
+    story.play();
+    story.world().advance(SignedDuration::from_mins(4));
+    let more = [cases[0], known, ("adds the same thing twice", fails), ("takes away", fails)];
+    story.world().script_build(JobStage::Test, "unit", None, unit(&more));
+    let tested = story.play();
     story.world().advance(SignedDuration::from_mins(7));
     let failing = BuildScript::FailsIn("BUILD".into(), "COMMAND_EXECUTION_ERROR: make: exit status 2".into());
     story.world().script_build(JobStage::Test, "unit", None, failing);
     let red = story.play();
-    let log = LogPointer { group: "/pushway/builds".into(), stream: story.world().builds()[3].id.clone() };
+    let log = LogPointer { group: "/pushway/builds".into(), stream: build_of(&story, red.id) };
     story.world().add_log(&log, &["[Container] Entering phase BUILD", "make: *** [all] Error 2"]);
     story.world().advance(SignedDuration::from_mins(3));
     story.world().script_build(JobStage::Test, "unit", None, BuildScript::Succeeds(BTreeMap::new()));
@@ -70,6 +111,8 @@ fn world_with_pages() -> (Story, Vec<(&'static str, String)>) {
         ("overview", "/".to_owned()),
         ("run-green", format!("/runs/{}", green.id)),
         ("run-red", format!("/runs/{}", red.id)),
+        ("run-tests", format!("/runs/{}", tested.id)),
+        ("run-going", format!("/runs/{asked}")),
         ("log", format!("/runs/{}/jobs/test/unit", red.id)),
         ("approvals", "/approvals".to_owned()),
         ("approval", format!("/runs/{asked}/environments/staging/approve")),

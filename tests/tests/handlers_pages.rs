@@ -1,11 +1,14 @@
 //! The dashboard's pages as the API serves them: who may look, what is there, and with which headers.
 
-use pushway_core::fact::LogPointer;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pushway_core::testing::World;
-use pushway_tests::sim::people::{Answer, cookie, send, token, unsigned};
-use pushway_tests::sim::story::Story;
+use pushway_core::fact::{JobStage, LogPointer, TestSummary};
+use pushway_core::ids::RunId;
+use pushway_core::test_case::{CaseStatus, TestCase, TestResults};
+use pushway_core::testing::{BuildScript, World};
+use pushway_tests::sim::people::{Answer, cookie, get, send, token, unsigned};
+use pushway_tests::sim::story::{PIPELINE, Story};
+use serde_json::json;
 
 /// The cookie of a new session.
 fn session(story: &Story, scope: &str) -> String {
@@ -68,6 +71,141 @@ fn everything_there_is_has_a_page() {
     }
     let log = look(&story, &format!("/runs/{id}/jobs/test/unit?part=lines")).body;
     assert!(log.trim_start().starts_with("<div class=\"page\"") && log.contains("id=\"L2\""), "{log}");
+}
+
+/// The unit tests fail in these cases, and say so.
+fn fails(story: &Story, names: &[&str]) {
+    let mut results =
+        TestResults { failed: u32::try_from(names.len()).expect("few"), ..TestResults::default() };
+    for name in names {
+        results.push(TestCase::new("cart", name, CaseStatus::Failed, 61_500_000, "left: <b>1\nright: 2"));
+    }
+    story.world().script_build(JobStage::Test, "unit", None, BuildScript::Tests(results));
+}
+
+#[test]
+fn a_runs_page_tells_where_time_and_money_went_and_which_failures_are_news() {
+    let mut story = Story::new();
+    fails(&story, &["adds"]);
+    let before = story.play();
+    fails(&story, &["adds", "<img src=x>"]);
+    let run = story.play();
+    let page = look(&story, &format!("/runs/{}", run.id)).body;
+    let new =
+        page.find("new</span><details><summary><code>cart › &#60;img src=x&#62;</code>").expect("it is new");
+    let known = page.find("known</span><details><summary><code>cart › adds</code>").expect("it is known");
+    assert!(new < known, "news come first");
+    for told in [
+        "left: &#60;b&#62;1\nright: 2",
+        &format!("compared with <a href=\"/runs/{}\">", before.id),
+        "1 min 1 s",
+        "0 tests passed, 2 failed, 1 new",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    // The page's numbers are the API's.
+    let (_, ledger) = get(&story.world(), &format!("/v1/runs/{}/ledger", run.id));
+    let nano = ledger["money"]["nano_dollars"].as_u64().unwrap();
+    assert!(page.contains(&format!("<b>{}</b>", pushway_core::prices::dollars(nano))), "{page}");
+    let (_, table) = page.split_once("<table class=\"ledger\">").expect("its time is a table");
+    let rows = table.split("</table>").next().unwrap().matches("<th scope=\"row\"><svg").count();
+    assert_eq!(rows, ledger["totals"].as_array().unwrap().len());
+    assert!(table.contains("waiting for a build machine") && table.contains("jobs and tasks"), "{table}");
+}
+
+/// What the page of a run reads when its script asks for it, and says.
+fn reads(story: &Story, id: RunId) -> (Vec<&'static str>, String) {
+    let mine = session(story, "read");
+    let before = story.world().call_count();
+    let page = with(story, &mine, &format!("/runs/{id}?part=main"), &[]);
+    assert_eq!(page.status, 200);
+    (story.world().calls()[before..].iter().map(|call| call.verb).collect(), page.body)
+}
+
+#[test]
+fn a_page_that_is_asked_for_again_and_again_reads_no_tests_before_a_job_has_failed_for_good() {
+    let mut story = Story::new();
+    let deploys = |world: &World| world.done("move_service") > 0;
+    story.world().script_build(
+        JobStage::Test,
+        "unit",
+        None,
+        BuildScript::Passes(TestSummary { passed: 3, ..TestSummary::default() }),
+    );
+    let commit = story.commit();
+    let green = story.push("main", &commit);
+    story.sim.run_until(deploys);
+    let (calls, page) = reads(&story, green);
+    assert_eq!(calls, ["token", "load", "journal", "plan", "hook"]);
+    assert!(page.contains("so far") && page.contains("3 passed"), "{page}");
+    story.sim.run();
+    let (calls, _) = reads(&story, green);
+    assert_eq!(calls.iter().filter(|verb| **verb == "job_tests").count(), 1, "{calls:?}");
+    assert!(!calls.contains(&"test_cases"), "{calls:?}");
+}
+
+#[test]
+fn what_has_failed_for_good_is_told_in_full_while_the_run_comes_to_its_end() {
+    // Its end comes at once; so it is killed where an equal run has written down the job's end.
+    let plays = |killed: Option<usize>| {
+        let mut story = Story::new();
+        fails(&story, &["adds"]);
+        if let Some(number) = killed {
+            story.sim.kill_after_call(number);
+        }
+        let commit = story.commit();
+        let id = story.push("main", &commit);
+        story.sim.run_until(|world| {
+            let jobs = world.stored_run(id).map(|run| run.jobs).unwrap_or_default();
+            jobs.iter().any(|state| state.is_settled() && !state.has_succeeded())
+        });
+        (story, id)
+    };
+    let calls = plays(None).0.world().calls();
+    let appends = calls.iter().enumerate().filter(|(_, call)| call.verb == "append");
+    let ended = appends.map(|(number, _)| number).rev().nth(1).expect("the job's end");
+    let (story, id) = plays(Some(ended + 1));
+    assert!(!story.run(id).status.is_terminal());
+    let (calls, page) = reads(&story, id);
+    assert_eq!(calls, ["token", "load", "journal", "plan", "hook", "job_tests"]);
+    assert!(page.contains("cart › adds") && page.contains("left: &#60;b&#62;1"), "{page}");
+}
+
+#[test]
+fn what_a_run_comes_from_is_a_link_to_its_forge() {
+    let mut story = Story::new();
+    let run = story.play();
+    let commit = format!("https://github.com/acme/web/commit/{}", run.source.commit);
+    let page = look(&story, &format!("/runs/{}", run.id)).body;
+    assert!(page.contains(&format!("href=\"{commit}\"")), "{page}");
+    assert!(page.contains("href=\"https://github.com/acme/web/tree/main\""), "{page}");
+    let page = look(&story, &format!("/commits/{}", run.source.commit)).body;
+    assert!(page.contains(&format!("href=\"{commit}\"")), "{page}");
+    let (_, shown) = get(&story.world(), &format!("/v1/runs/{}", run.id));
+    assert_eq!(shown["commit_url"], json!(commit));
+}
+
+#[test]
+fn the_log_of_a_check_that_is_a_job_is_read_like_any_other() {
+    let mut story = Story::new();
+    let file = format!("{PIPELINE}      - job: {{ name: smoke, buildspec: ci/unit.yml, timeout: 10m }}\n");
+    let commit = story.commit_with(&[("pushway.yml", &file)]);
+    let run = story.play_commit(&commit);
+    let check = story.world().builds().into_iter().find(|build| build.request.job.stage == JobStage::Check);
+    let stream = check.expect("it was built").id;
+    story.world().add_log(&LogPointer { group: "/pushway/builds".into(), stream }, &["all is well"]);
+    let (_, jobs) = get(&story.world(), &format!("/v1/runs/{}/jobs", run.id));
+    assert_eq!((&jobs["checks"][0]["job"]["name"], &jobs["jobs"][2]), (&json!("0-1-smoke"), &json!(null)));
+    let (status, log) = get(&story.world(), &format!("/v1/runs/{}/jobs/check/0-1-smoke/log", run.id));
+    assert_eq!((status, &log["lines"][0]["text"]), (200, &json!("all is well")));
+    let place = format!("/runs/{}/jobs/check/0-1-smoke", run.id);
+    let page = look(&story, &format!("/runs/{}", run.id)).body;
+    assert!(page.contains(&format!("job smoke: Succeeded; <a href=\"{place}\">its log</a>")), "{page}");
+    let page = look(&story, &place);
+    assert!(page.status == 200 && page.body.contains("all is well"), "{}", page.body);
+    for other in ["0-1-other", "0-2-smoke", "1-1-smoke"] {
+        assert_eq!(look(&story, &format!("/runs/{}/jobs/check/{other}", run.id)).status, 404);
+    }
 }
 
 #[test]

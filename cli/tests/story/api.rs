@@ -25,6 +25,19 @@ fn summary() -> Value {
         "environments_left_out": 2 })
 }
 
+/// A run as it is shown by itself, with the build of a check.
+fn one_run() -> Value {
+    let check = json!({ "check": 1, "attempt": 2, "build": "b:1", "before": [] });
+    let environment = json!({ "name": "production", "needs_approval": false, "approval": null, "fence": 7, "rollout": null,
+        "deployment": null, "deploy": null, "checks": [], "rollback": null, "outcome": null, "check_jobs": [check] });
+    json!({ "id": RUN, "version": 3, "status": "deploying", "source": { "provider": "github", "hook": "octo.web",
+        "delivery": "d-1", "repository_id": "42", "repository": "octo/web", "git_ref": "refs/heads/main",
+        "commit": COMMIT, "before": null, "message": "fix", "author": "Ada" }, "pipeline": "web", "plan_digest": null,
+        "jobs": [], "environments": [environment], "cause": null, "ignored_by": null, "superseded_by": null,
+        "received_at": "2026-11-01T00:00:00Z", "updated_at": "2026-11-01T00:05:10Z", "over": false,
+        "commit_url": "https://github.com/octo/web/commit/4b825dc6\u{1b}[2J" })
+}
+
 fn environment(name: &str) -> Value {
     json!({ "pipeline": "web", "name": name, "current": { "run": RUN, "git_ref": "refs/heads/main",
         "commit": COMMIT, "images": {}, "since": "2026-11-01T00:00:00Z" }, "lock": null, "queue": [RUN],
@@ -56,6 +69,10 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         ("GET", "/v1/explain/delivery" | "/v1/explain/ref") => json!({ "explanations": [
             { "run": null, "pipeline": null, "status": null, "trigger": "a delivery", "because": "ignored: ping" },
         ]}),
+        ("GET", "/v1/runs/01890a5d-ac96-774b-bcce-b302099a8057") => one_run(),
+        ("GET", path) if path.ends_with("/jobs") => json!({ "jobs": [], "checks": [
+            { "job": { "stage": "check", "name": "0-1-smoke" }, "attempt": 2, "build": "b:1", "started_at": null, "end": null },
+        ] }),
         ("GET", "/v1/runs") => json!({ "runs": [summary()], "next": "c2" }),
         ("GET", "/v1/pipelines") => json!({ "pipelines": [{ "name": "web", "provider": "github",
             "repository": "octo/web", "last_run": summary(), "environments": ["production", "staging"] }], "next": null }),
@@ -175,6 +192,20 @@ async fn runs_are_asked_for_by_every_filter_and_shown_with_what_became_of_them()
         let words: Vec<&str> = ["runs"].into_iter().chain(wrong).collect();
         assert_eq!(crate::run(pushway(&words), "").await.code, 2, "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn a_run_tells_where_its_forge_shows_it_and_under_which_names_its_checks_have_logs() {
+    let api = Api::start().await;
+    let (said, _) = api.ask(&["run", "show", RUN]).await;
+    for told in [
+        "at       https://github.com/octo/web/commit/4b825dc6\\u{1b}[2J\n",
+        "check/0-1-smoke          running (attempt 2)",
+    ] {
+        assert!(said.out.contains(told), "{told}: {}", said.all());
+    }
+    let path = format!("/v1/runs/{RUN}/jobs");
+    assert!(api.seen.lock().unwrap().iter().any(|(_, asked, ..)| *asked == path));
 }
 
 #[tokio::test]

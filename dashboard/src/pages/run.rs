@@ -3,13 +3,20 @@
 use askama::Template;
 use pushway_core::access::Scope;
 use pushway_core::approval::ApprovalState;
+use pushway_core::check_builds::CheckBuild;
 use pushway_core::fact::Entry;
 use pushway_core::failure_card::FailureCard;
-use pushway_core::ids::RunId;
+use pushway_core::forge_pages::ForgePages;
+use pushway_core::ids::{EnvironmentName, RunId};
+use pushway_core::ledger::RunLedger;
+use pushway_core::prices::{Item, dollars};
 use pushway_core::run::{CheckpointState, EnvironmentState, JobState, Run, Status};
+use pushway_core::test_history::JobTests;
 
 use super::run_parts::{self, Artifact, artifacts, environment_pill, job_pill};
+use crate::cases::{JobCases, cases};
 use crate::frame::Frame;
+use crate::ledger::{Spent, amounts, spent};
 use crate::links;
 use crate::messages;
 use crate::parts::{Icon, Pill, Tone};
@@ -25,8 +32,14 @@ pub struct RunPage<'a> {
     pub run: &'a Run,
     /// Its journal, in order.
     pub journal: &'a [Entry],
-    /// The commit's page at its forge; shown only if its scheme may be followed.
-    pub forge: Option<&'a str>,
+    /// Where its forge shows what it comes from; shown only if a scheme may be followed.
+    pub forge: &'a ForgePages,
+    /// Where its time and money went, as far as it has come.
+    pub ledger: &'a RunLedger,
+    /// The tests that were read of its jobs.
+    pub tests: &'a [JobTests],
+    /// The builds of its checks.
+    pub checks: &'a [CheckBuild],
 }
 
 impl RunPage<'_> {
@@ -51,8 +64,43 @@ impl RunPage<'_> {
         messages::trigger(&self.run.source)
     }
 
-    fn forge(&self) -> Option<&str> {
-        self.forge.and_then(links::outside)
+    fn commit_page(&self) -> Option<&str> {
+        self.forge.commit.as_deref().and_then(links::outside)
+    }
+
+    fn ref_page(&self) -> Option<&str> {
+        self.forge.git_ref.as_deref().and_then(links::outside)
+    }
+
+    fn request_page(&self) -> Option<&str> {
+        self.forge.pull_request.as_deref().and_then(links::outside)
+    }
+
+    fn spent(&self) -> Spent {
+        spent(&self.ledger.time)
+    }
+
+    fn dollars(&self) -> String {
+        dollars(self.ledger.money.nano_dollars)
+    }
+
+    fn amounts(&self) -> impl Iterator<Item = (&Item, String)> {
+        self.ledger.money.items.iter().zip(amounts(&self.ledger.money))
+    }
+
+    fn tests(&self) -> Vec<JobCases<'_>> {
+        cases(self.run, self.tests)
+    }
+
+    /// Failing tests stand where the failure is told.
+    fn has_failing_tests(&self) -> bool {
+        let mut tests = self.run.jobs.iter().filter_map(|state| state.end.as_ref()?.tests.as_ref());
+        tests.any(|tests| tests.failed > 0)
+    }
+
+    /// The builds of an environment's checks.
+    fn checks_of(&self, environment: &EnvironmentName) -> impl Iterator<Item = &CheckBuild> {
+        self.checks.iter().filter(move |build| build.environment == *environment)
     }
 
     /// The run that it waits behind, as long as it has not begun.

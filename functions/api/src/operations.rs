@@ -211,7 +211,8 @@ fn of_runs() -> Vec<Operation> {
         .gives::<api::Journal>(),
         get(Verb::Plan, "getPlan", "/v1/runs/{run}/plan", "The plan that a run is pinned to")
             .gives::<plan::Plan>(),
-        get(Verb::Jobs, "listJobs", "/v1/runs/{run}/jobs", "A run's jobs").gives::<api::Jobs>(),
+        get(Verb::Jobs, "listJobs", "/v1/runs/{run}/jobs", "A run's jobs, and the builds of its checks")
+            .gives::<api::Jobs>(),
         get(
             Verb::JobLog,
             "getJobLog",

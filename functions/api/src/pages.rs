@@ -15,8 +15,9 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use pushway_core::access::Principal;
 use pushway_core::ports::{
-    Clock, Environments, Fault, History, InsightSettings, Issuer, ListEnvironments, ListPipelines, Overdue,
-    Random, ReadBuilds, ReadLogs, ReadRuns, RunFigures, SealingKey, Sessions, Tokens,
+    Clock, Environments, Fault, History, Hooks, InsightSettings, Issuer, ListEnvironments, ListPipelines,
+    Overdue, Plans, Random, ReadBuilds, ReadLogs, ReadRuns, ReadTestCases, RunFigures, SealingKey, Sessions,
+    Tokens,
 };
 use pushway_dashboard::{
     ASSET_CACHE, Asset, Frame, Issuer as IssuerLink, LoginPage, ProblemPage, Section, Template, asset,
@@ -117,9 +118,12 @@ where
         + Overdue
         + ReadBuilds
         + ReadLogs
+        + ReadTestCases
         + RunFigures
         + InsightSettings
         + SealingKey
+        + Plans
+        + Hooks
         + Tokens
         + Sessions
         + Issuer

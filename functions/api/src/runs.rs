@@ -1,15 +1,19 @@
 //! Runs: lists, one run, its journal, plan and artifacts, the log of a job.
 
 use pushway_core::api::{
-    Artifacts, EnvironmentArtifacts, Health, JobArtifacts, JobLog, Journal, RunView, RunsPage,
+    Artifacts, EnvironmentArtifacts, Health, JobArtifacts, JobLog, Jobs, Journal, RunView, RunsPage,
 };
-use pushway_core::fact::{JobId, LogPointer};
+use pushway_core::check_builds::{self, CheckBuild};
+use pushway_core::fact::{JobId, JobStage, LogPointer};
+use pushway_core::forge_pages::{self, ForgePages};
 use pushway_core::ids::RunId;
 use pushway_core::plan::Plan;
 use pushway_core::ports::{
-    Clock, Fault, History, ListPipelines, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery, SealingKey,
+    Answer, Clock, Fault, History, Hooks, ListPipelines, Plans, ReadBuilds, ReadLogs, ReadRuns, RunQuery,
+    SealingKey,
 };
 use pushway_core::run::{JobState, Run};
+use pushway_core::source::Source;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -50,9 +54,50 @@ pub(crate) async fn asked<P: ReadRuns>(ports: &P, call: &Call<'_>) -> Result<Run
     find(ports, call.text("run")).await
 }
 
-/// The run as it is, with what a reader would work out from it anyway.
-pub(crate) fn show(run: Run) -> RunView {
-    RunView { over: run.status.is_terminal(), run }
+/// `GET /v1/runs/{run}`: the run as it is, with what a reader would work out from it anyway.
+pub(crate) async fn show<P: ReadRuns + Hooks>(ports: &P, call: &Call<'_>) -> Result<RunView, Problem> {
+    let run = asked(ports, call).await?;
+    let commit_url = at_forge(ports, &run.source).await?.commit;
+    Ok(RunView { over: run.status.is_terminal(), commit_url, run })
+}
+
+/// Where the forge shows what a run comes from; nowhere, once its repository is no longer connected.
+pub(crate) async fn at_forge<P: Hooks>(ports: &P, source: &Source) -> Answer<ForgePages> {
+    let hook = ports.hook(source.provider, source.hook.as_str()).await?;
+    Ok(hook.map(|hook| forge_pages::of(&hook, source)).unwrap_or_default())
+}
+
+/// `GET /v1/runs/{run}/jobs`.
+pub(crate) async fn jobs<P: ReadRuns + Plans>(ports: &P, call: &Call<'_>) -> Result<Jobs, Problem> {
+    let run = asked(ports, call).await?;
+    let checks = check_builds(ports, &run).await?;
+    Ok(Jobs { checks: checks.into_iter().map(|build| build.state).collect(), jobs: run.jobs })
+}
+
+async fn check_builds<P: Plans>(ports: &P, run: &Run) -> Answer<Vec<CheckBuild>> {
+    if !check_builds::has_any(run) {
+        return Ok(Vec::new());
+    }
+    let plan = ports.plan(run.id).await?;
+    plan.map_or_else(|| Ok(Vec::new()), |plan| check_builds::of(run, &plan))
+}
+
+/// The job of a run that a path names, or the build of a check.
+pub(crate) async fn job<P: Plans>(
+    ports: &P,
+    run: &Run,
+    (stage, name): (&str, &str),
+) -> Result<JobState, Problem> {
+    let absent = || Problem::NotFound(format!("run {} has no job {stage:?}/{name:?}", run.id));
+    let (Ok(stage), Ok(name)) = (stage.parse(), name.parse()) else { return Err(absent()) };
+    let id = JobId { stage, name };
+    let found = if id.stage == JobStage::Check {
+        let builds = check_builds(ports, run).await?;
+        builds.into_iter().map(|build| build.state).find(|state| state.job == id)
+    } else {
+        run.job(&id).cloned()
+    };
+    found.ok_or_else(absent)
 }
 
 /// `GET /v1/runs/{run}/journal`.
@@ -87,17 +132,14 @@ pub(crate) fn artifacts(run: &Run) -> Artifacts {
 }
 
 /// `GET /v1/runs/{run}/jobs/{stage}/{job}/log`.
-pub(crate) async fn log<P: ReadRuns + ReadBuilds + ReadLogs>(
+pub(crate) async fn log<P: ReadRuns + Plans + ReadBuilds + ReadLogs>(
     ports: &P,
     call: &Call<'_>,
 ) -> Result<JobLog, Problem> {
     let LogFrom { cursor } = call.query()?;
     let run = asked(ports, call).await?;
-    let (stage, name) = (call.text("stage"), call.text("job"));
-    let not_found = || Problem::NotFound(format!("run {} has no job {stage:?}/{name:?}", run.id));
-    let (Ok(stage), Ok(name)) = (stage.parse(), name.parse()) else { return Err(not_found()) };
-    let state = run.job(&JobId { stage, name }).ok_or_else(not_found)?;
-    let Some(log) = pointer(ports, state).await? else {
+    let state = job(ports, &run, (call.text("stage"), call.text("job"))).await?;
+    let Some(log) = pointer(ports, &state).await? else {
         return Ok(JobLog { lines: Vec::new(), next: None, over: state.end.is_some() });
     };
     let page = ports.log(&log, cursor.as_deref()).await?;

@@ -4,7 +4,7 @@ use pushway_core::ids::PipelineName;
 use pushway_core::ports::{Answer, Clock, ReadRuns, ReadTestCases, SealingKey, TestsOf};
 use pushway_core::run::{JobState, Run};
 use pushway_core::test_answers::{Asked, KeptCase, RunTests};
-use pushway_core::test_history::PipelineTests;
+use pushway_core::test_history::{JobTests, PipelineTests};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ const DEFAULT_LIMIT: u16 = 100;
 const MAX_LIMIT: u16 = 1_000;
 /// Chunks that one request looks through: a filter that finds little gives a page that is short, and goes on.
 const MAX_CHUNKS: usize = 20;
+/// Jobs whose tests a page shows, those with failures first: each is one read, and one more where a retry has taken it
+/// over.
+const MAX_SHOWN: usize = 12;
 
 /// Which cases are asked for; without any of these, none.
 #[derive(Deserialize, JsonSchema)]
@@ -57,6 +60,23 @@ pub(crate) async fn of_run<P: ReadRuns + ReadTestCases + SealingKey>(
         answer.next = lists::next(ports, &list, next.as_ref()).await?;
     }
     Ok(answer)
+}
+
+/// The tests that a run's page shows. As long as the run goes on its page is asked for every few seconds, so only those
+/// are read that failed a job for good, after which a run ends soon; its summaries tell of the others.
+pub(crate) async fn shown<P: ReadRuns + ReadTestCases>(ports: &P, run: &Run) -> Answer<Vec<JobTests>> {
+    let over = run.status.is_terminal();
+    let is_shown = |state: &&JobState| over || (state.is_settled() && !state.has_succeeded());
+    let failed = |state: &JobState| state.end.iter().flat_map(|end| &end.tests).any(|tests| tests.failed > 0);
+    let has_tests = |state: &&JobState| state.end.as_ref().is_some_and(|end| end.tests.is_some());
+    let mut states: Vec<&JobState> = run.jobs.iter().filter(has_tests).filter(is_shown).collect();
+    states.sort_by_key(|state| !failed(state));
+    let mut shown = Vec::new();
+    for state in states.into_iter().take(MAX_SHOWN) {
+        let Some(of) = tested(ports, run, state).await? else { continue };
+        shown.extend(ports.job_tests(&of).await?);
+    }
+    Ok(shown)
 }
 
 /// `GET /v1/pipelines/{pipeline}/tests`.

@@ -82,6 +82,9 @@ pub struct RunView {
     pub run: Run,
     /// Whether it will never change again.
     pub over: bool,
+    /// The commit's page at its forge, where Pushway knows the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_url: Option<String>,
 }
 
 /// A run's journal.
@@ -96,6 +99,9 @@ pub struct Journal {
 pub struct Jobs {
     /// Build stage first.
     pub jobs: Vec<JobState>,
+    /// Builds of checks after a deploy, in the stage `check`; the newest attempt of each that has begun.
+    #[serde(default)]
+    pub checks: Vec<JobState>,
 }
 
 /// A part of a job's log.

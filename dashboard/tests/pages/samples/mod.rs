@@ -11,12 +11,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use pushway_core::environment::{Deployed, EnvironmentRecord, Freeze, Holder, Left};
 use pushway_core::fact::{Entry, OutOfBand};
-use pushway_core::run::{Run, Status};
+use pushway_core::prices::Money;
+use pushway_core::run::{JobState, Run, Status};
 use pushway_core::summary::RunSummary;
+use pushway_core::test_history::JobTests;
 use pushway_core::views::{LogLine, LogPage};
 use serde::{Deserialize, Serialize};
 
-use stories::{before, broken, failed, going, id, image, parsed, paused, rejected, sha};
+use stories::{before, broken, failed, going, id, image, money, parsed, paused, rejected, sha, smoke, tests};
 
 /// All that the pages are filled from.
 #[derive(Serialize, Deserialize)]
@@ -30,6 +32,12 @@ pub(crate) struct World {
     pub(crate) staging: EnvironmentRecord,
     pub(crate) runs: Vec<RunSummary>,
     pub(crate) log: LogPage,
+    /// Tests of the broken run's job.
+    pub(crate) tests: Vec<JobTests>,
+    /// What every run costs; the words are free texts, too.
+    pub(crate) money: Money,
+    /// The build of a check of the failed run in staging.
+    pub(crate) check: JobState,
     /// Texts that come from elsewhere: viewer, filters, figures, problems.
     pub(crate) texts: BTreeMap<String, String>,
 }
@@ -86,6 +94,30 @@ fn log() -> LogPage {
     LogPage { lines, next: Some("f/38/next".into()) }
 }
 
+/// Texts that come from elsewhere.
+fn texts() -> BTreeMap<String, String> {
+    let texts = [
+        ("viewer", "ada@acme.example"),
+        ("branch", "main"),
+        ("author", "Ada"),
+        ("problem", "the token has expired; make a new one with pushway token create"),
+        ("issuer", "Acme Single Sign-On"),
+        ("next", "/runs/1"),
+        ("forge", "https://github.com/acme/shop/commit/1"),
+        ("title", "Pipeline shop, environment production, the last 90 days"),
+        ("figure", "Deployment frequency"),
+        ("value", "2.4 a day"),
+        (
+            "definition",
+            "How often a run brought a new version to production and it passed its checks (DORA).",
+        ),
+        ("note", "218 deploys; 12 % more than in the 90 days before"),
+        ("bar", "week of 2 Nov"),
+        ("cursor", "opaque"),
+    ];
+    texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into()
+}
+
 /// The world as it should be.
 pub(crate) fn world() -> World {
     let (failed, going, paused) = (failed().done(), going().done(), paused().done());
@@ -119,26 +151,20 @@ pub(crate) fn world() -> World {
     let over = Some(OutOfBand { found, expected: "shop-staging:12".into(), run: id(9, 90_000) });
     staging.current = Some(Deployed { over, ..deployed(2, 'c', 296) });
     staging.left = Some(Left { run: paused.0.id, irreversible: true });
-    let texts = [
-        ("viewer", "ada@acme.example"),
-        ("branch", "main"),
-        ("author", "Ada"),
-        ("problem", "the token has expired; make a new one with pushway token create"),
-        ("issuer", "Acme Single Sign-On"),
-        ("next", "/runs/1"),
-        ("forge", "https://github.com/acme/shop/commit/1"),
-        ("title", "Pipeline shop, environment production, the last 90 days"),
-        ("figure", "Deployment frequency"),
-        ("value", "2.4 a day"),
-        (
-            "definition",
-            "How often a run brought a new version to production and it passed its checks (DORA).",
-        ),
-        ("note", "218 deploys; 12 % more than in the 90 days before"),
-        ("bar", "week of 2 Nov"),
-        ("cursor", "opaque"),
-    ];
-    let texts = texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
     let (broken, rejected) = (broken().done(), rejected().done());
-    World { failed, going, paused, broken, rejected, record: production, staging, runs, log: log(), texts }
+    World {
+        failed,
+        going,
+        paused,
+        broken,
+        rejected,
+        record: production,
+        staging,
+        runs,
+        log: log(),
+        tests: vec![tests()],
+        money: money(),
+        check: smoke(),
+        texts: texts(),
+    }
 }

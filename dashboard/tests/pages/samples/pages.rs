@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use pushway_core::access::{Principal, Scope};
+use pushway_core::check_builds::CheckBuild;
 use pushway_core::fact::Entry;
+use pushway_core::forge_pages::ForgePages;
 use pushway_core::ids::PipelineName;
+use pushway_core::ledger::{Ledger, RunLedger};
 use pushway_core::run::Run;
+use pushway_core::usage::Usage;
 use pushway_dashboard::{
     ApprovalPage, ApprovalsPage, Asked, Bar, CommitPage, Deployment, EnvironmentPage, Figure, Frame,
     InsightsPage, Issuer, JobLogPage, LoginPage, OverviewPage, PipelineLine, ProblemPage, RollbackPage,
@@ -80,8 +84,17 @@ pub(crate) fn pages(world: &World) -> Vec<(&'static str, String)> {
 
 fn run_pages(world: &World) -> Vec<(&'static str, String)> {
     let (owner, reader) = (owner(world, Section::Elsewhere), reader(world));
+    let address = Some(world.texts["forge"].clone());
+    let forge = &ForgePages { commit: address.clone(), git_ref: address.clone(), pull_request: address };
+    let checks =
+        [CheckBuild { environment: parsed("staging"), name: parsed("smoke"), state: world.check.clone() }];
     let run = |frame, (run, journal): &(Run, Vec<Entry>)| {
-        RunPage { frame, run, journal, forge: Some(&world.texts["forge"]) }.render().unwrap()
+        let time = Ledger::of(journal, None);
+        let ledger = &RunLedger { time, money: world.money.clone(), usage: Usage::default() };
+        let (is_failed, is_broken) = (run.id == world.failed.0.id, run.id == world.broken.0.id);
+        let checks = if is_failed { &checks[..] } else { &[] };
+        let tests = if is_broken { &world.tests[..] } else { &[] };
+        RunPage { frame, run, journal, forge, ledger, tests, checks }.render().unwrap()
     };
     let (going, production) = (&world.going.0, parsed("production"));
     let approval = going.environment(&production).and_then(|state| state.approval.as_ref()).unwrap();

@@ -7,14 +7,17 @@ use pushway_core::approval::{ApprovalRequest, PushLine, Serving};
 use pushway_core::commits::{CommitLine, CommitList, CommitRange};
 use pushway_core::fact::{
     Baseline, Cause, CheckResult, DeployFailure, DeployFailureKind, Entry, Fact, JobEnd, JobId, JobStage,
-    RollbackOutcome, RollbackOwner, Rollout, TestSummary,
+    LogPointer, RollbackOutcome, RollbackOwner, Rollout, TestSummary,
 };
 use pushway_core::failure_card::{FailureCard, StoppedContainer, StoppedTask};
 use pushway_core::ids::{EnvironmentName, ImageDigestRef, RunId};
 use pushway_core::plan::Place;
 use pushway_core::preflight::{Finding, Level};
-use pushway_core::run::{Applied, Run, Status, WatchEnd, WatchStart};
+use pushway_core::prices::{Money, Prices};
+use pushway_core::run::{Applied, JobState, Run, Status, WatchEnd, WatchStart};
 use pushway_core::source::{Provider, Source, Trigger};
+use pushway_core::test_history::JobTests;
+use pushway_core::usage::Usage;
 
 use super::now;
 
@@ -167,6 +170,12 @@ pub(super) fn built(digit: char) -> JobEnd {
 
 pub(super) fn tested(passed: u32) -> JobEnd {
     JobEnd { tests: Some(TestSummary { passed, skipped: 2, ..TestSummary::default() }), ..JobEnd::default() }
+}
+
+/// Its reports are there, and no test report.
+fn unread() -> JobEnd {
+    let unread = Some("junit/e2e.xml is no XML".into());
+    JobEnd { tests: Some(TestSummary { unread, ..TestSummary::default() }), ..JobEnd::default() }
 }
 
 pub(super) fn check(passed: bool) -> CheckResult {
@@ -333,7 +342,7 @@ pub(super) fn paused() -> Story {
         .planned(t - 3, &[], &["staging"])
         .job(t - 4, t - 118, job(JobStage::Build, "image"), built('d'))
         .job(t - 119, t - 190, job(JobStage::Test, "unit"), tested(415))
-        .job(t - 119, t - 250, job(JobStage::Test, "e2e"), tested(38));
+        .job(t - 119, t - 250, job(JobStage::Test, "e2e"), unread());
     live(story, t - 252)
         .deploying(t - 420, "production", 33, 'd')
         .then(t - 500, reached(0, t - 500))
@@ -371,6 +380,57 @@ pub(super) fn broken() -> Story {
         .then(t - 206, again)
         .then(t - 300, Fact::JobEnded { job: unit, attempt: 2, end: end(false) })
         .then(t - 301, Fact::Finished { status: Status::Failed })
+}
+
+/// The tests of the job that broke it.
+pub(super) fn tests() -> JobTests {
+    serde_json::from_value(serde_json::json!({
+        "job": { "stage": "test", "name": "unit" }, "attempt": 2, "passed": 412, "failed": 3, "skipped": 0,
+        "failing": [], "new": 1, "flaky": 1, "base": id(1, 90_000), "chunks": 1,
+        "failures": [
+            {
+                "suite": "till › speaks French", "name": "counts to seventy", "status": "failed", "standing": "new",
+                "message": "expected \"soixante-dix\"\nreceived \"septante\"",
+            },
+            { "suite": "till", "name": "prints the sum", "status": "failed", "standing": "known" },
+            {
+                "suite": "net", "name": "reconnects", "status": "error", "standing": "flaky",
+                "message": "timed out after 5 s",
+            },
+        ],
+        "slowest": [
+            { "case": "net › reconnects", "duration_us": 5_002_000 },
+            { "case": "till › prints the sum", "duration_us": 840_000 },
+        ],
+    }))
+    .unwrap()
+}
+
+/// What a run costs, with one thing that has no price.
+pub(super) fn money() -> Money {
+    let usage = Usage {
+        build_minutes: [("arm1.small".into(), 7), ("arm1.medium".into(), 3)].into(),
+        transitions: 14,
+        invocations: 30,
+        writes: 200,
+        requests: 1,
+        ..Usage::default()
+    };
+    Prices::published().money(&usage)
+}
+
+/// The build of a check, which was tried twice.
+pub(super) fn smoke() -> JobState {
+    let cause = Cause::new("check/0-1-smoke", "2 of 9 tests failed", "read its log");
+    let log = LogPointer { group: "/pushway/builds".into(), stream: "smoke".into() };
+    JobState {
+        job: job(JobStage::Check, "0-1-smoke"),
+        attempt: 2,
+        build: Some("pushway-builds:smoke".into()),
+        started_at: Some(before(1_500)),
+        end: Some(JobEnd { failure: Some(cause), log: Some(log), ..JobEnd::default() }),
+        taken_from: None,
+    }
 }
 
 /// Its pipeline file is wrong.

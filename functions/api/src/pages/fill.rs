@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use pushway_core::check_builds;
 use pushway_core::environment::EnvironmentRecord;
-use pushway_core::fact::JobId;
 use pushway_core::ids::{CommitSha, RunId};
+use pushway_core::ledger::RunLedger;
 use pushway_core::ports::{
-    Clock, Environments, History, InsightSettings, ListEnvironments, ListPipelines, Overdue, ReadBuilds,
-    ReadLogs, ReadRuns, RunFigures, SealingKey,
+    Clock, Environments, History, Hooks, InsightSettings, ListEnvironments, ListPipelines, Overdue, Plans,
+    ReadBuilds, ReadLogs, ReadRuns, ReadTestCases, RunFigures, SealingKey,
 };
 use pushway_core::summary::RunSummary;
 use pushway_core::views::LogPage;
@@ -19,7 +20,7 @@ use super::{Look, Page, insights, overview};
 use crate::call::parsed;
 use crate::pipelines::{newest, records};
 use crate::reply::Problem;
-use crate::{approvals, runs};
+use crate::{approvals, runs, test_cases};
 
 /// Runs of a pipeline that are looked through for what an environment's page shows of them.
 const LATEST: usize = 100;
@@ -35,9 +36,12 @@ where
         + Overdue
         + ReadBuilds
         + ReadLogs
+        + ReadTestCases
         + RunFigures
         + InsightSettings
         + SealingKey
+        + Plans
+        + Hooks
         + Clock,
 {
     match look.page {
@@ -76,19 +80,33 @@ where
     look.show(&page, &page.as_main())
 }
 
-async fn run<P: ReadRuns + History>(ports: &P, look: &Look<'_>) -> Result<String, Problem> {
+/// Six reads, whatever the run: the session, the run, its journal, its plan (which reads the run again) and its hook;
+/// and one for each job whose tests are shown.
+async fn run<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
+where
+    P: ReadRuns + History + Plans + Hooks + ReadTestCases + InsightSettings,
+{
     let run = runs::find(ports, look.text("run")).await?;
-    let journal = ports.journal(run.id).await?;
-    let page = RunPage { frame: &look.frame, run: &run, journal: &journal, forge: None };
+    let (journal, plan) = (ports.journal(run.id).await?, ports.plan(run.id).await?);
+    let checks = plan.as_ref().map(|plan| check_builds::of(&run, plan)).transpose()?.unwrap_or_default();
+    let page = RunPage {
+        frame: &look.frame,
+        run: &run,
+        journal: &journal,
+        forge: &runs::at_forge(ports, &run.source).await?,
+        ledger: &RunLedger::of(&run, &journal, plan.as_ref(), ports.prices()),
+        tests: &test_cases::shown(ports, &run).await?,
+        checks: &checks,
+    };
     look.show(&page, &page.as_main())
 }
 
-async fn log<P: ReadRuns + ReadBuilds + ReadLogs>(ports: &P, look: &Look<'_>) -> Result<String, Problem> {
+async fn log<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
+where
+    P: ReadRuns + Plans + ReadBuilds + ReadLogs,
+{
     let run = runs::find(ports, look.text("run")).await?;
-    let (stage, name) = (look.text("stage"), look.text("job"));
-    let absent = || Problem::NotFound(format!("run {} has no job {stage:?}/{name:?}", run.id));
-    let (Ok(stage), Ok(name)) = (stage.parse(), name.parse()) else { return Err(absent()) };
-    let job = run.job(&JobId { stage, name }).ok_or_else(absent)?;
+    let job = &runs::job(ports, &run, (look.text("stage"), look.text("job"))).await?;
     let cursor = Some(look.query.cursor.as_str()).filter(|cursor| !cursor.is_empty());
     let log = match runs::pointer(ports, job).await? {
         Some(pointer) => ports.log(&pointer, cursor).await?,
@@ -167,7 +185,7 @@ where
 
 async fn commit<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
 where
-    P: History + ListEnvironments + Environments,
+    P: ReadRuns + Hooks + History + ListEnvironments + Environments,
 {
     let commit: CommitSha = parsed(look.text("commit"))?;
     let runs = ports.of_commit(&commit).await?;
@@ -175,12 +193,20 @@ where
     for record in records(ports, &runs).await? {
         deployments.extend(overview::deployed(&record, &commit));
     }
+    // A summary does not tell of its hook; the newest run does.
+    let forge = match runs.first() {
+        Some(newest) => match ports.load(newest.id).await? {
+            Some(run) => runs::at_forge(ports, &run.source).await?.commit,
+            None => None,
+        },
+        None => None,
+    };
     let page = CommitPage {
         frame: &look.frame,
         commit: &commit,
         runs: &runs,
         deployments: &deployments,
-        forge: None,
+        forge: forge.as_deref(),
     };
     look.show(&page, &page.as_main())
 }

@@ -17,7 +17,8 @@ impl std::str::FromStr for JobStage {
         match text {
             "build" => Ok(Self::Build),
             "test" => Ok(Self::Test),
-            _ => Err("a job's stage is build or test"),
+            "check" => Ok(Self::Check),
+            _ => Err("a job's stage is build, test or check"),
         }
     }
 }

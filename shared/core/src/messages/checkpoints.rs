@@ -4,6 +4,9 @@ use crate::fact::{Cause, CheckResult, DeployFailureKind};
 use crate::ids::EnvironmentName;
 use crate::run::{CheckpointFailure, CheckpointState, PauseAnswer};
 
+/// What to do about a check whose build failed.
+pub const READ_ITS_LOG: &str = "read its log: pushway run logs <run> check <name>";
+
 /// Where in the deployment a checkpoint is.
 pub fn place(served: u8) -> String {
     match served {

@@ -80,6 +80,25 @@ pub fn words(kind: Kind) -> &'static str {
     }
 }
 
+/// From when to when a kind of time goes, for whoever meets its name for the first time.
+pub fn meaning(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Delivery => "from the push until it was recorded here",
+        Kind::Queue => "older pushes of the branch, or an environment that another run had",
+        Kind::Provisioning => "until CodeBuild had one",
+        Kind::Work => "building, testing, tasks before a deploy",
+        Kind::Approval => "before a deploy, or in the middle of one",
+        Kind::Window => "a deploy window, or the end of a freeze",
+        Kind::Health => "until the service had moved, or was lost",
+        Kind::Drain => "until connections to old tasks had ended",
+        Kind::Bake => "between steps of the traffic, and after the last",
+        Kind::Checks => "while traffic moved, and after the deploy",
+        Kind::Watch => "the new version serves, and is looked at",
+        Kind::Rollback => "until the old version served again, or could not",
+        Kind::Own => "planning, handing over, noticing that something is over",
+    }
+}
+
 /// A length of time as a person says it.
 pub fn seconds(milliseconds: u64) -> String {
     let (hours, minutes) = (milliseconds / 3_600_000, milliseconds / 60_000 % 60);

@@ -27,6 +27,10 @@ pub fn tests_failed(tests: &TestSummary) -> String {
     format!("{} of {of} tests failed{new}{flaky}{names}", tests.failed)
 }
 
+fn plural(count: u32) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 /// The tests of a job in a few words.
 pub fn test_counts(tests: &TestSummary) -> String {
     if let Some(why) = &tests.unread {
@@ -34,7 +38,7 @@ pub fn test_counts(tests: &TestSummary) -> String {
     }
     let part = |count: u32, word: &str| (count > 0).then(|| format!("{count} {word}"));
     let parts = [
-        Some(format!("{} tests passed, {} failed", tests.passed, tests.failed)),
+        Some(format!("{} test{} passed, {} failed", tests.passed, plural(tests.passed), tests.failed)),
         tests.new.and_then(|new| part(new, "new")),
         part(tests.flaky, "flaky"),
         part(tests.skipped, "skipped"),
