@@ -7,7 +7,7 @@ use pushway_core::ledger::{Kind, Ledger, RunLedger};
 use pushway_core::messages::money::seconds;
 use pushway_core::ports::{Clock as _, Plans as _};
 use pushway_core::prices::Prices;
-use pushway_core::run::Status;
+use pushway_core::run::{JobState, Status};
 use pushway_core::testing::{Behaviour, BuildScript, World};
 use pushway_core::views::ServiceMessage;
 use pushway_tests::sim::block_on;
@@ -70,6 +70,50 @@ fn a_run_that_queues_is_approved_fails_and_is_rolled_back_has_all_of_it_in_its_l
     ");
     insta::assert_snapshot!(time.summary(), @"3 h 3 min in all: waiting for people 3 h 0 min, jobs and tasks 1 min 4 s, waiting for other runs 1 min 0 s, waiting for a build machine 16.0 s, rollout 15.0 s, rollback 15.0 s, checks 9.0 s");
     assert!(time.is_over && time.total(Kind::Rollback) > 0);
+}
+
+#[test]
+fn what_goes_on_counts_up_to_now_for_whoever_looks_and_up_to_the_last_fact_for_the_record() {
+    let mut story = Story::new();
+    let commit =
+        story.commit_with(&[("pushway.yml", &format!("{PIPELINE}    approval: {{ required: 1 }}\n"))]);
+    let id = story.push("main", &commit);
+    story.sim.run_until(|world| {
+        world.stored_run(id).is_some_and(|run| run.environments.iter().any(|state| state.approval.is_some()))
+    });
+    let told = ledger(&story, id).time;
+    let journal = story.world().stored_journal(id);
+    let at = |hours| Ledger::so_far(told.to + SignedDuration::from_hours(hours), &journal, None);
+    assert_eq!(at(3).total(Kind::Approval), 3 * 3_600_000);
+    assert_eq!(at(3).totals.iter().map(|total| total.milliseconds).sum::<u64>(), at(3).milliseconds);
+    assert_eq!((at(3).milliseconds, at(3).is_over), (told.milliseconds + 3 * 3_600_000, false));
+    // One that waits for the environment of another run is told so before it has it.
+    let ends = |world: &World, id| {
+        let jobs = world.stored_run(id).map(|run| run.jobs).unwrap_or_default();
+        jobs.len() == 2 && jobs.iter().all(JobState::has_succeeded)
+    };
+    let mut waiting = Story::new();
+    let watched = format!("{PIPELINE}    watch: {{ for: 1h }}\n");
+    let commits = [&watched; 2].map(|file| waiting.commit_with(&[("pushway.yml", file)]));
+    let ids = commits.map(|commit| {
+        let id = waiting.push("main", &commit);
+        waiting.sim.run_until(|world| ends(world, id));
+        waiting.sim.run_for(SignedDuration::from_mins(5));
+        id
+    });
+    let journal = waiting.world().stored_journal(ids[1]);
+    let behind = Ledger::so_far(waiting.world().now(), &journal, None);
+    let waited = behind.total(Kind::Queue);
+    let since = journal.last().map(|entry| waiting.world().now().duration_since(entry.at));
+    assert_eq!(since.map(|since| since.as_millis()), Some(i128::from(waited)), "{behind:?}");
+    assert!(waited >= 300_000 && behind.total(Kind::Own) == 0, "{behind:?}");
+    // A clock that is behind takes nothing away.
+    assert_eq!((told.total(Kind::Approval), &at(-1)), (0, &told));
+    // Once it is over, nobody's clock counts.
+    let mut story = Story::new();
+    let run = story.play();
+    let (over, journal) = (ledger(&story, run.id).time, story.world().stored_journal(run.id));
+    assert_eq!(Ledger::so_far(over.to + SignedDuration::from_hours(1), &journal, None), over);
 }
 
 #[test]

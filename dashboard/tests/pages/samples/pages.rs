@@ -89,7 +89,7 @@ fn run_pages(world: &World) -> Vec<(&'static str, String)> {
     let checks =
         [CheckBuild { environment: parsed("staging"), name: parsed("smoke"), state: world.check.clone() }];
     let run = |frame, (run, journal): &(Run, Vec<Entry>)| {
-        let time = Ledger::of(journal, None);
+        let time = Ledger::so_far(now(), journal, None);
         let ledger = &RunLedger { time, money: world.money.clone(), usage: Usage::default() };
         let (is_failed, is_broken) = (run.id == world.failed.0.id, run.id == world.broken.0.id);
         let checks = if is_failed { &checks[..] } else { &[] };

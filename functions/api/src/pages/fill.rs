@@ -94,7 +94,7 @@ where
         run: &run,
         journal: &journal,
         forge: &runs::at_forge(ports, &run.source).await?,
-        ledger: &RunLedger::of(&run, &journal, plan.as_ref(), ports.prices()),
+        ledger: &RunLedger::so_far(look.frame.now, &run, &journal, plan.as_ref(), ports.prices()),
         tests: &test_cases::shown(ports, &run).await?,
         checks: &checks,
     };

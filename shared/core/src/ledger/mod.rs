@@ -102,7 +102,7 @@ impl std::fmt::Display for Kind {
 pub struct Ledger {
     /// When it was pushed, as far as the forge says so; else when the push was recorded.
     pub from: Timestamp,
-    /// The last thing that happened: the verdict, once there is one.
+    /// The last thing that happened: the verdict, once there is one; or now, where it was asked for up to now.
     pub to: Timestamp,
     /// Whether the run is over.
     pub is_over: bool,
@@ -162,22 +162,35 @@ pub struct JobTime {
 impl Ledger {
     /// The ledger of a run, from its journal and, for what a strategy waits for, its plan.
     pub fn of(journal: &[Entry], plan: Option<&Plan>) -> Self {
-        let pushed = journal.first().and_then(|first| match &first.fact {
-            Fact::Received { source } => source.pushed_at,
-            _ => None,
-        });
-        Self::since(pushed, journal, plan)
+        Self::since(pushed(journal), journal, plan)
+    }
+
+    /// The same of a run that may go on: what is under way counts up to now.
+    pub fn so_far(now: Timestamp, journal: &[Entry], plan: Option<&Plan>) -> Self {
+        Self::until(Some(now), pushed(journal), journal, plan)
     }
 
     /// The same, by the word of someone who knows when the push was.
     pub fn since(pushed: Option<Timestamp>, journal: &[Entry], plan: Option<&Plan>) -> Self {
+        Self::until(None, pushed, journal, plan)
+    }
+
+    fn until(
+        now: Option<Timestamp>,
+        pushed: Option<Timestamp>,
+        journal: &[Entry],
+        plan: Option<&Plan>,
+    ) -> Self {
         let times = times(journal);
-        let (Some(received), Some(to)) = (times.first().copied(), times.last().copied()) else {
+        let (Some(received), Some(last)) = (times.first().copied(), times.last().copied()) else {
             return Self::default();
         };
+        let is_over = journal.last().is_some_and(|entry| is_last(&entry.fact));
+        let now = now.filter(|_| !is_over).map_or(last, Timestamp::as_millisecond);
+        let to = now.max(last);
         // A forge's clock may be ahead of ours.
         let from = pushed.map_or(received, |pushed| pushed.as_millisecond().min(received));
-        let read = spans::read(journal, &times, plan, from);
+        let read = spans::read(journal, &times, plan, (from, to));
         let segments: Vec<Segment> =
             paint::paint(from, to, &read.spans).into_iter().map(Segment::from).collect();
         let sum = |kind: &Kind| -> u64 {
@@ -187,7 +200,7 @@ impl Ledger {
         Self {
             from: at(from),
             to: at(to),
-            is_over: journal.last().is_some_and(|last| is_last(&last.fact)),
+            is_over,
             milliseconds: length(from, to),
             totals: totals.filter(|total| total.milliseconds > 0).collect(),
             segments,
@@ -221,7 +234,21 @@ pub struct RunLedger {
 impl RunLedger {
     /// Of a run, by these prices.
     pub fn of(run: &Run, journal: &[Entry], plan: Option<&Plan>, prices: &Prices) -> Self {
-        let time = Ledger::of(journal, plan);
+        Self::with(Ledger::of(journal, plan), run, journal, plan, prices)
+    }
+
+    /// The same of a run that may go on, up to now.
+    pub fn so_far(
+        now: Timestamp,
+        run: &Run,
+        journal: &[Entry],
+        plan: Option<&Plan>,
+        prices: &Prices,
+    ) -> Self {
+        Self::with(Ledger::so_far(now, journal, plan), run, journal, plan, prices)
+    }
+
+    fn with(time: Ledger, run: &Run, journal: &[Entry], plan: Option<&Plan>, prices: &Prices) -> Self {
         let usage = Usage::of(run, journal, plan, &time);
         Self { money: prices.money(&usage), usage, time }
     }
@@ -231,6 +258,14 @@ impl From<paint::Painted> for Segment {
     fn from(part: paint::Painted) -> Self {
         let paint::Painted { kind, name, from, to } = part;
         Self { kind, name, from: at(from), to: at(to), milliseconds: length(from, to) }
+    }
+}
+
+/// When the push was, as far as the forge says so.
+fn pushed(journal: &[Entry]) -> Option<Timestamp> {
+    match &journal.first()?.fact {
+        Fact::Received { source } => source.pushed_at,
+        _ => None,
     }
 }
 

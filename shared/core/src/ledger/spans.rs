@@ -48,10 +48,15 @@ struct Reader<'j> {
     environments: BTreeMap<&'j EnvironmentName, Open>,
 }
 
-/// Reads a journal whose facts were written at `times`, of a push at `pushed`.
-pub(super) fn read(journal: &[Entry], times: &[i64], plan: Option<&Plan>, pushed: i64) -> Read {
-    let (received, last) =
-        (times.first().copied().unwrap_or(pushed), times.last().copied().unwrap_or(pushed));
+/// Reads a journal whose facts were written at `times`, of a push at `pushed`; what is under way then goes on up to
+/// `last`.
+pub(super) fn read(
+    journal: &[Entry],
+    times: &[i64],
+    plan: Option<&Plan>,
+    (pushed, last): (i64, i64),
+) -> Read {
+    let received = times.first().copied().unwrap_or(pushed);
     let of_environment = |entry: &&Entry| entry.fact.environment().is_some();
     let jobs_until =
         journal.iter().zip(times).find(|(entry, _)| of_environment(entry)).map_or(last, |(_, at)| *at);
@@ -63,9 +68,25 @@ pub(super) fn read(journal: &[Entry], times: &[i64], plan: Option<&Plan>, pushed
         before = *now;
     }
     reader.close_all(last);
+    // No fact tells that a lock is waited for before it is taken.
+    let is_next_a_lock = journal.last().is_some_and(|entry| comes_before_a_lock(&entry.fact));
+    if is_next_a_lock && last - before > HAND_OVER {
+        reader.add(Kind::Queue, "", (before, last), rank::QUEUE);
+    }
     let (spans, jobs) = jobs::read(journal, times, jobs_until);
     reader.spans.extend(spans);
     Read { spans: reader.spans, jobs }
+}
+
+/// Whether it may be the last fact before an environment's lock is taken.
+fn comes_before_a_lock(fact: &Fact) -> bool {
+    match fact {
+        Fact::JobEnded { end, .. } => end.failure.is_none(),
+        Fact::Approved { .. } => true,
+        Fact::Validated { checks, .. } => checks.iter().all(|check| check.passed),
+        Fact::WatchEnded { end, .. } => end.failure.is_none(),
+        _ => false,
+    }
 }
 
 impl<'j> Reader<'j> {
