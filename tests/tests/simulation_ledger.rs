@@ -73,6 +73,16 @@ fn a_run_that_queues_is_approved_fails_and_is_rolled_back_has_all_of_it_in_its_l
 }
 
 #[test]
+fn a_build_that_hangs_until_it_is_stopped_was_waited_for_and_is_not_our_own() {
+    let mut story = Story::new();
+    story.world().script_build(JobStage::Test, "unit", None, BuildScript::Hangs);
+    let run = story.play();
+    let RunLedger { time, .. } = ledger(&story, run.id);
+    let minutes = |kind| time.total(kind) / 60_000;
+    assert!(minutes(Kind::Work) >= 10 && minutes(Kind::Own) < 2, "{time:?}");
+}
+
+#[test]
 fn what_goes_on_counts_up_to_now_for_whoever_looks_and_up_to_the_last_fact_for_the_record() {
     let mut story = Story::new();
     let commit =

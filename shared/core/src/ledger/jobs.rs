@@ -100,9 +100,12 @@ impl Attempt<'_> {
             return vec![span(Kind::Work, self.from, self.to)];
         };
         if end.phases.is_empty() {
+            // One that was lost or told to stop has no times of its own; it was waited for all the same.
             let told = end.started_at.zip(end.ended_at);
-            let work = told.map(|(from, to)| span(Kind::Work, from.as_millisecond(), to.as_millisecond()));
-            return work.into_iter().filter(|span| span.from < span.to).collect();
+            let (from, to) =
+                told.map_or((self.from, self.to), |(from, to)| (from.as_millisecond(), to.as_millisecond()));
+            let work = span(Kind::Work, from, to);
+            return Some(work).filter(|span| span.from < span.to).into_iter().collect();
         }
         let phase = |phase: &BuildPhase| {
             let waits = WAITING.contains(&phase.name.as_str());
