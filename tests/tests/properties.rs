@@ -521,6 +521,7 @@ proptest! {
     fn a_ledger_has_neither_gap_nor_overlap_and_adds_up_whatever_the_journal_holds(
         which in any::<Index>(), whole in any::<bool>(), pushed in proptest::option::of(-90_000_i64..90_000),
         picks in proptest::collection::vec((any::<Index>(), any::<Index>(), -5_000_i64..120_000), 0..80),
+        late in -5_000_i64..4_000_000,
     ) {
         let played = which.get(&PLAYED);
         let picked = picks.iter().map(|(from, pick, late)| {
@@ -532,25 +533,30 @@ proptest! {
         journal.extend(picked);
         let Some(first) = journal.first() else { return Ok(()) };
         let pushed = pushed.map(|early| first.at + SignedDuration::from_millis(early));
-        let ledger = Ledger::since(pushed, &journal, None);
-        let mut reached = ledger.from;
-        for segment in &ledger.segments {
-            prop_assert_eq!(segment.from, reached);
-            prop_assert!(segment.to > segment.from);
-            let length = segment.to.duration_since(segment.from).as_millis();
-            prop_assert_eq!(i128::from(segment.milliseconds), length);
-            reached = segment.to;
-        }
-        prop_assert_eq!(reached, ledger.to);
-        let sums: [u64; 2] = [
-            ledger.segments.iter().map(|segment| segment.milliseconds).sum(),
-            ledger.totals.iter().map(|total| total.milliseconds).sum(),
-        ];
-        prop_assert_eq!(sums, [ledger.milliseconds; 2]);
-        prop_assert_eq!(i128::from(ledger.milliseconds), ledger.to.duration_since(ledger.from).as_millis());
-        for job in &ledger.jobs {
-            let all = u64::try_from(job.to.duration_since(job.from).as_millis()).unwrap();
-            prop_assert!(job.provisioning_milliseconds + job.work_milliseconds <= all);
+        let (record, late) = (Ledger::since(pushed, &journal, None), SignedDuration::from_millis(late));
+        let so_far = Ledger::so_far(record.to + late, &journal, None);
+        let goes_on = if record.is_over { record.to } else { record.to.max(record.to + late) };
+        prop_assert_eq!((so_far.to, so_far.is_over), (goes_on, record.is_over));
+        for ledger in [record, so_far] {
+            let mut reached = ledger.from;
+            for segment in &ledger.segments {
+                prop_assert_eq!(segment.from, reached);
+                prop_assert!(segment.to > segment.from);
+                let length = segment.to.duration_since(segment.from).as_millis();
+                prop_assert_eq!(i128::from(segment.milliseconds), length);
+                reached = segment.to;
+            }
+            prop_assert_eq!(reached, ledger.to);
+            let sums: [u64; 2] = [
+                ledger.segments.iter().map(|segment| segment.milliseconds).sum(),
+                ledger.totals.iter().map(|total| total.milliseconds).sum(),
+            ];
+            prop_assert_eq!(sums, [ledger.milliseconds; 2]);
+            prop_assert_eq!(i128::from(ledger.milliseconds), ledger.to.duration_since(ledger.from).as_millis());
+            for job in &ledger.jobs {
+                let all = u64::try_from(job.to.duration_since(job.from).as_millis()).unwrap();
+                prop_assert!(job.provisioning_milliseconds + job.work_milliseconds <= all);
+            }
         }
     }
 }
