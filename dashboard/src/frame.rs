@@ -42,6 +42,12 @@ impl Frame {
         Timestamp::from_second(seconds - seconds.rem_euclid(10)).unwrap_or(now)
     }
 
+    /// What tells one wish by a form from the next: what it is about, as it was, and the minute. A page that is clicked
+    /// twice says the same twice; who wants the same again later says something else.
+    pub(crate) fn once(&self, version: u64) -> String {
+        format!("{version}-{}", self.now.as_second() / 60)
+    }
+
     /// Whether whoever looks may do this.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.scopes.allow(scope))

@@ -23,7 +23,7 @@ pub use assets::{Asset, asset};
 pub use frame::{Frame, Section};
 pub use headers::{ASSET_CACHE, headers};
 pub use pages::approvals::{ApprovalPage, ApprovalsPage, Asked, Waiting};
-pub use pages::commit::{CommitPage, Deployment};
+pub use pages::commit::CommitPage;
 pub use pages::environment::{EnvironmentPage, RollbackPage};
 pub use pages::insights::{Bar, Figure, InsightsPage};
 pub use pages::job_log::JobLogPage;

@@ -318,7 +318,7 @@ fn a33_an_act_takes_the_form_of_this_very_session_and_the_right_scope() {
     let (may, other, reader) =
         (session(&story, "approve"), session(&story, "approve"), session(&story, "read"));
     let path = "/environments/web/staging/freeze";
-    let form = |proof: &str| format!("csrf={proof}&version=1&reason=sale%20%3Cb%3E");
+    let form = |proof: &str| format!("csrf={proof}&once=1&reason=sale%20%3Cb%3E");
     for bad in [String::new(), proof(&story, &other), proof(&story, &reader)] {
         let answer = post(&world, &may, path, &form(&bad));
         assert_eq!((answer.status, answer.header("content-type")), (403, "text/html; charset=utf-8"));
@@ -348,7 +348,7 @@ fn a33_an_act_takes_the_form_of_this_very_session_and_the_right_scope() {
     // Another act from pages of the same version is an order of its own, whatever its words are.
     let other_place = post(&world, &may, "/environments/web/production/freeze", &form(&proof(&story, &may)));
     assert_eq!(other_place.status, 303, "{}", other_place.body);
-    let words = format!("csrf={}&version=1&reason=true", proof(&story, &may));
+    let words = format!("csrf={}&once=1&reason=true", proof(&story, &may));
     let other_words = post(&world, &may, "/environments/web/canary/freeze", &words);
     assert_eq!(other_words.status, 303, "{}", other_words.body);
     // Whoever may not act is offered nothing.

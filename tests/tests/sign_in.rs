@@ -280,7 +280,7 @@ fn somebody_signs_in_with_the_issuer_acts_and_signs_out() {
     let proof =
         page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a form");
     let done =
-        ada.asks("POST", "/environments/web/staging/freeze", &format!("csrf={proof}&version=1&reason=sale"));
+        ada.asks("POST", "/environments/web/staging/freeze", &format!("csrf={proof}&once=1&reason=sale"));
     assert_eq!(done.status, 303, "{done:?}");
     let record = world.environment_records().into_iter().find_map(|record| record.freeze).expect("a freeze");
     assert_eq!(record.by, "person:ada@example.com");

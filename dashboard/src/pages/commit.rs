@@ -1,8 +1,8 @@
 //! `GET /commits/{sha}`: a commit's runs, and where it is deployed.
 
 use askama::Template;
-use jiff::Timestamp;
-use pushway_core::ids::{CommitSha, EnvironmentName, PipelineName, RunId};
+use pushway_core::deployments::CommitDeployment;
+use pushway_core::ids::CommitSha;
 use pushway_core::summary::RunSummary;
 
 use crate::frame::Frame;
@@ -20,35 +20,22 @@ pub struct CommitPage<'a> {
     /// Its runs, newest first.
     pub runs: &'a [RunSummary],
     /// Where it serves or has served.
-    pub deployments: &'a [Deployment],
+    pub deployments: &'a [CommitDeployment],
     /// The commit's page at its forge; shown only if its scheme may be followed.
     pub forge: Option<&'a str>,
-}
-
-/// A commit's place in an environment.
-#[derive(Debug, Clone)]
-pub struct Deployment {
-    /// The pipeline.
-    pub pipeline: PipelineName,
-    /// The environment.
-    pub environment: EnvironmentName,
-    /// The run that brought it.
-    pub run: RunId,
-    /// Since when.
-    pub since: Timestamp,
-    /// Whether it serves now.
-    pub serves: bool,
-}
-
-impl Deployment {
-    fn pill(&self) -> Pill {
-        if self.serves { Pill::new(Tone::Ok, "Serves") } else { Pill::new(Tone::Quiet, "Served before") }
-    }
 }
 
 impl CommitPage<'_> {
     fn forge(&self) -> Option<&str> {
         self.forge.and_then(links::outside)
+    }
+
+    fn pill(&self, deployment: &CommitDeployment) -> Pill {
+        match (&deployment.replaced, &deployment.left_broken_by) {
+            (None, None) => Pill::new(Tone::Ok, "Serves"),
+            (None, Some(_)) => Pill::new(Tone::Bad, "Newest good one; left broken by a later deploy"),
+            (Some(_), _) => Pill::new(Tone::Quiet, "Served before"),
+        }
     }
 
     fn message(&self) -> &str {

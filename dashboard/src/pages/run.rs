@@ -11,6 +11,8 @@ use pushway_core::ids::{EnvironmentName, RunId};
 use pushway_core::ledger::RunLedger;
 use pushway_core::prices::{Item, dollars};
 use pushway_core::run::{CheckpointState, EnvironmentState, JobState, Run, Status};
+use pushway_core::source::RetryFrom;
+use pushway_core::steering::refusal;
 use pushway_core::test_history::JobTests;
 
 use super::run_parts::{self, Artifact, artifacts, environment_pill, job_pill};
@@ -162,8 +164,7 @@ impl RunPage<'_> {
     }
 
     fn may_retry(&self) -> bool {
-        let can = self.is_over() && self.run.plan_digest.is_some();
-        can && self.frame.may(Scope::Run)
+        self.frame.may(Scope::Run) && refusal(self.run, RetryFrom::Start).is_none()
     }
 
     /// What went well is taken over by such a retry; there must be something.
@@ -176,11 +177,12 @@ impl RunPage<'_> {
                 | Status::FailedNoBaseline
                 | Status::Stopped
         );
-        self.may_retry() && broke && self.run.jobs.iter().any(JobState::has_succeeded)
+        let can = self.frame.may(Scope::Run) && refusal(self.run, RetryFrom::Failed).is_none();
+        can && broke && self.run.jobs.iter().any(JobState::has_succeeded)
     }
 
     fn may_stop(&self) -> bool {
-        !self.is_over() && self.frame.may(Scope::Run)
+        !self.is_over() && self.run.stop.is_none() && self.frame.may(Scope::Run)
     }
 
     /// Environments where people are asked for consent now.

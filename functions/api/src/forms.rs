@@ -22,7 +22,7 @@ use crate::sign_in;
 
 /// Fields of a form that are no part of the order.
 const PROOF: &str = "csrf";
-const VERSION: &str = "version";
+const ONCE: &str = "once";
 /// The one field that is a box to tick.
 const BOX: &str = "accept_irreversible";
 /// Where the API's operations lie.
@@ -114,7 +114,7 @@ async fn order<P: Tokens + Sessions + Clock>(
 ) -> Result<Asked, Problem> {
     let (token, mut fields) = proven(request)?;
     let holder = session::holder(ports, &token).await?;
-    let version = take(&mut fields, VERSION);
+    let once = take(&mut fields, ONCE);
     let body: Map<String, Value> = fields
         .into_iter()
         .filter(|(_, text)| !text.is_empty())
@@ -126,10 +126,10 @@ async fn order<P: Tokens + Sessions + Clock>(
     let body = Value::Object(body).to_string();
     let mut order = request.clone();
     order.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // A second click on the same page is the same order: same act, same words, same version of what it is about.
-    let key = HeaderValue::try_from(made_id("page", &[&operation, &version, &body]));
+    // A second click on the same page is the same order: same act, same words, same rendering.
+    let key = HeaderValue::try_from(made_id("page", &[&operation, &once, &body]));
     if let Ok(key) = key
-        && !version.is_empty()
+        && !once.is_empty()
     {
         order.headers.insert("idempotency-key", key);
     }

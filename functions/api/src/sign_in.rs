@@ -26,7 +26,7 @@ pub(crate) const BACK: &str = "/sign-in/callback";
 /// What attempts are sealed as.
 const LIST: &str = "sign-in";
 /// Addresses that are longer are not gone back to: the cookie would not take them.
-const MAX_NEXT: usize = 1_000;
+const MAX_NEXT: usize = 500;
 
 /// What the issuer sends the browser back with (RFC 6749, section 4.1.2; RFC 9207).
 #[derive(Default, Deserialize)]

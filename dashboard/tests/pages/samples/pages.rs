@@ -1,9 +1,10 @@
 //! Every page, filled from the world.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pushway_core::access::{Principal, Scope};
 use pushway_core::check_builds::CheckBuild;
+use pushway_core::deployments::CommitDeployment;
 use pushway_core::fact::Entry;
 use pushway_core::forge_pages::ForgePages;
 use pushway_core::ids::PipelineName;
@@ -11,9 +12,9 @@ use pushway_core::ledger::{Ledger, RunLedger};
 use pushway_core::run::Run;
 use pushway_core::usage::Usage;
 use pushway_dashboard::{
-    ApprovalPage, ApprovalsPage, Asked, Bar, CommitPage, Deployment, EnvironmentPage, Figure, Frame,
-    InsightsPage, Issuer, JobLogPage, LoginPage, OverviewPage, PipelineLine, ProblemPage, RollbackPage,
-    RunFilter, RunPage, Section, Template as _, Waiting,
+    ApprovalPage, ApprovalsPage, Asked, Bar, CommitPage, EnvironmentPage, Figure, Frame, InsightsPage,
+    Issuer, JobLogPage, LoginPage, OverviewPage, PipelineLine, ProblemPage, RollbackPage, RunFilter, RunPage,
+    Section, Template as _, Waiting,
 };
 
 use super::stories::{before, parsed, sha};
@@ -131,12 +132,14 @@ fn other_pages(world: &World) -> Vec<(&'static str, String)> {
     let frame = owner(world, Section::Overview);
     let text = |name: &str| world.texts[name].as_str();
     let (record, commit) = (&world.record, sha('c'));
-    let deployments = [Deployment {
+    let deployments = [CommitDeployment {
         pipeline: parsed("shop"),
         environment: parsed("staging"),
         run: world.going.0.id,
         since: before(296),
-        serves: true,
+        images: BTreeMap::new(),
+        replaced: None,
+        left_broken_by: None,
     }];
     let known = world.runs.iter().map(|run| (run.id, run.clone())).collect();
     let commit_page = CommitPage {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pushway_core::check_builds;
+use pushway_core::deployments;
 use pushway_core::environment::EnvironmentRecord;
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::ledger::RunLedger;
@@ -189,10 +190,7 @@ where
 {
     let commit: CommitSha = parsed(look.text("commit"))?;
     let runs = ports.of_commit(&commit).await?;
-    let mut deployments = Vec::new();
-    for record in records(ports, &runs).await? {
-        deployments.extend(overview::deployed(&record, &commit));
-    }
+    let deployments = deployments::of_commit(&records(ports, &runs).await?, &commit);
     // A summary does not tell of its hook; the newest run does.
     let forge = match runs.first() {
         Some(newest) => match ports.load(newest.id).await? {

@@ -2,13 +2,13 @@
 
 use futures_util::future::try_join_all;
 use pushway_core::environment::EnvironmentRecord;
-use pushway_core::ids::{CommitSha, PipelineName};
+use pushway_core::ids::PipelineName;
 use pushway_core::listing::RunFilter;
 use pushway_core::ports::{
     Clock, Fault, History, ListEnvironments, ListPipelines, Overdue, ReadRuns, RunQuery, SealingKey,
 };
 use pushway_core::summary::RunSummary;
-use pushway_dashboard::{Deployment, OverviewPage, PipelineLine};
+use pushway_dashboard::{OverviewPage, PipelineLine};
 
 use super::{Look, fill};
 use crate::call::parsed;
@@ -104,21 +104,4 @@ fn in_order(mut environments: Vec<EnvironmentRecord>, recent: &[RunSummary]) -> 
     let place = |record: &EnvironmentRecord| planned?.iter().position(|brief| brief.name == record.name);
     environments.sort_by_key(|record| place(record).unwrap_or(usize::MAX));
     environments
-}
-
-/// A commit's places in an environment.
-pub(super) fn deployed(record: &EnvironmentRecord, commit: &CommitSha) -> Vec<Deployment> {
-    let serves = record.current.iter().map(|version| (version, record.left.is_none()));
-    let served = record.earlier.iter().map(|version| (version, false));
-    serves
-        .chain(served)
-        .filter(|(version, _)| version.commit == *commit)
-        .map(|(version, serves)| Deployment {
-            pipeline: record.pipeline.clone(),
-            environment: record.name.clone(),
-            run: version.run,
-            since: version.at,
-            serves,
-        })
-        .collect()
 }
