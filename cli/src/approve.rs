@@ -6,6 +6,8 @@ use anyhow::{Context as _, bail};
 use pushway_core::approval::ApprovalState;
 use pushway_core::ids::{EnvironmentName, RunId};
 use pushway_core::messages::checkpoints::waits;
+use pushway_core::messages::{approvals_given, who_may};
+use pushway_core::protection::Approvers;
 use pushway_core::run::{CheckpointState, Run};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,6 +60,8 @@ struct Paused {
     pipeline: Option<String>,
     environment: EnvironmentName,
     pause: CheckpointState,
+    #[serde(default)]
+    approvers: Approvers,
 }
 
 #[derive(Deserialize)]
@@ -82,10 +86,13 @@ pub(crate) async fn list(at: &At, as_json: bool, _: &List) -> anyhow::Result<Exi
     if listed.is_empty() && paused.is_empty() {
         output::note("nothing waits for approval");
     }
-    for Paused { run_id, pipeline, environment, pause } in paused {
+    for Paused { run_id, pipeline, environment, pause, approvers } in paused {
         let pipeline = pipeline.as_deref().unwrap_or("?");
         output::line(&format!("{environment} of {pipeline}, run {run_id}"))?;
         output::line(&format!("  {}", waits(pause.served)))?;
+        if !approvers.is_anyone() {
+            output::line(&format!("  may be continued by {}", who_may(&approvers)))?;
+        }
     }
     for listed in listed {
         let pipeline = listed.pipeline.as_deref().unwrap_or("?");
@@ -124,7 +131,7 @@ pub(crate) async fn approve(at: &At, as_json: bool, args: &Approve) -> anyhow::R
         output::line(&format!("approved; follow it: pushway run watch {}", args.run))?;
     } else {
         let state: ApprovalState = serde_json::from_value(answer["approval"].clone())?;
-        output::line(&format!("noted; {} of {} approvals", state.given.len(), state.request.required))?;
+        output::line(&format!("noted; {}", approvals_given(&state)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use pushway_aws::account::Account;
 use pushway_core::environment::{Deployed, EnvironmentRecord, Freeze};
 use pushway_core::ids::{EnvironmentName, PipelineName, RunId};
-use pushway_core::messages::deploys;
+use pushway_core::messages::{self, deploys};
+use pushway_core::protection::ProtectionRule;
 use pushway_core::settle::{Unlocked, unlock};
 use serde_json::{Value, json};
 
@@ -38,6 +39,24 @@ pub(crate) enum Verb {
     /// Let deploys begin again.
     #[command(after_help = "Example: pushway env unfreeze web production")]
     Unfreeze(Which),
+    /// Say who must consent to deploys, whatever the pipeline file says; takes the scope admin.
+    #[command(
+        after_help = "Example: pushway env protect web production --required 2 --approver group:release"
+    )]
+    Protect {
+        #[command(flatten)]
+        which: Which,
+        /// How many different people, 1 to 10.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
+        required: u16,
+        /// Who counts: a pattern of names (arn:…, token:…, person:…) or groups (group:…); may be given again, and
+        /// without it anyone with the scope approve counts. `*` matches within a part between slashes.
+        #[arg(long = "approver", value_name = "PATTERN")]
+        approvers: Vec<String>,
+    },
+    /// Leave it to the pipeline file again who must consent to deploys.
+    #[command(after_help = "Example: pushway env unprotect web production")]
+    Unprotect(Which),
     /// Free it after a failed rollback, once you have looked at the service; see docs/operations.md.
     #[command(after_help = "Example: pushway env unlock web production --table pushway-Table-1ABC")]
     Unlock(Unlock),
@@ -97,12 +116,18 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
             at.client().await?.post(&which.path(Some("freeze")), &json!({ "reason": reason })).await?
         }
         Verb::Unfreeze(which) => at.client().await?.post(&which.path(Some("unfreeze")), &json!({})).await?,
+        Verb::Protect { which, required, approvers } => {
+            let order = json!({ "required": required, "approvers": approvers });
+            at.client().await?.post(&which.path(Some("protect")), &order).await?
+        }
+        Verb::Unprotect(which) => at.client().await?.post(&which.path(Some("unprotect")), &json!({})).await?,
     };
     if as_json {
         output::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     let freeze = |of: &str| serde_json::from_value::<Option<Freeze>>(answer[of].clone());
+    let rule = |of: &str| serde_json::from_value::<Option<ProtectionRule>>(answer[of].clone());
     match verb {
         Verb::Show(_) => {
             for line in describe(&serde_json::from_value(answer)?) {
@@ -120,6 +145,23 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
                 output::note("what waits goes on within a minute");
             }
             None => output::line("it was not frozen")?,
+        },
+        Verb::Protect { .. } => {
+            if let Some(rule) = rule("protection")? {
+                output::line(&messages::protection(&rule))?;
+                output::note("it holds for runs that wait for approval or the lock, too");
+            }
+        }
+        Verb::Unprotect(_) => match rule("was")? {
+            Some(rule) => {
+                output::line(&format!(
+                    "no longer protected (it was by {}: {})",
+                    rule.by,
+                    messages::protection(&rule)
+                ))?;
+                output::note("what waits goes on within a minute");
+            }
+            None => output::line("it was not protected")?,
         },
         Verb::Ls(_) | Verb::Unlock(_) => {}
     }
@@ -163,6 +205,9 @@ fn describe(record: &EnvironmentRecord) -> Vec<String> {
     lines.extend(earlier.map(|deployed| format!("was good {}", version(deployed))));
     if let Some(freeze) = &record.freeze {
         lines.push(format!("frozen   since {} by {}: {}", freeze.since, freeze.by, freeze.reason));
+    }
+    if let Some(rule) = &record.protection {
+        lines.push(format!("rule     since {} by {}: {}", rule.since, rule.by, messages::protection(rule)));
     }
     if let Some(holder) = &record.holder {
         lines.push(format!("locked   by run {} since {}", holder.run, holder.since));

@@ -1,6 +1,7 @@
 //! The facts of a journal in a few words each, as `pushway run watch` prints them.
 
 use pushway_core::fact::Fact;
+use pushway_core::messages::rule_changed;
 
 /// A fact in a few words.
 pub(crate) fn tell(fact: &Fact) -> String {
@@ -38,6 +39,7 @@ fn tell_of_environment(fact: &Fact) -> String {
         Fact::ApprovalAsked { environment, request } => {
             format!("{environment}: waits for {} approvals until {}", request.required, request.deadline)
         }
+        Fact::ApprovalRuleChanged { environment, change } => rule_changed(environment, change),
         Fact::Approved { environment, consent, .. } => format!("{environment}: approved by {}", consent.by),
         Fact::ApprovalRefused { environment, refusal } => {
             format!("{environment}: {}", pushway_core::messages::refused(refusal))

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use pushway_core::deployments::{EnvironmentSummary, PipelineSummary};
 use pushway_core::ids::PipelineName;
+use pushway_core::messages;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -81,12 +82,13 @@ pub(crate) async fn environments(at: &At, as_json: bool, args: &Environments) ->
 
 /// Who is at it, waits, or stands in the way.
 fn state(environment: &EnvironmentSummary) -> String {
-    let EnvironmentSummary { lock, queue, asking, freeze, .. } = environment;
+    let EnvironmentSummary { lock, queue, asking, freeze, protection, .. } = environment;
     let parts = [
         freeze.as_ref().map(|freeze| format!("frozen by {}: {}", freeze.by, freeze.reason)),
         lock.as_ref().map(|holder| format!("run {} deploys", holder.run)),
         (!queue.is_empty()).then(|| format!("{} queued", queue.len())),
         (!asking.is_empty()).then(|| format!("{} waiting for consent or their time", asking.len())),
+        protection.as_ref().map(messages::protection),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

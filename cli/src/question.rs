@@ -4,20 +4,23 @@
 
 use pushway_core::approval::{ApprovalRequest, ApprovalState, PushLine};
 use pushway_core::commits::{CommitLine, CommitRange, Way};
+use pushway_core::messages::{approvals_given, who_may};
 
 /// What is asked, and what was said so far.
 pub(crate) fn describe(state: &ApprovalState) -> Vec<String> {
     let request = &state.request;
     let mut lines = vec![format!(
-        "asks for {}: {} of {} approvals, until {}",
+        "asks for {}: {}, until {}",
         short(&request.digest),
-        state.given.len(),
-        request.required,
+        approvals_given(state),
         request.deadline
     )];
-    lines.extend(state.given.iter().map(|consent| match &consent.comment {
-        Some(comment) => format!("approved by {}: {comment}", consent.by),
-        None => format!("approved by {}", consent.by),
+    let approvers = request.approvers();
+    lines.extend((!approvers.is_anyone()).then(|| format!("may be approved by {}", who_may(approvers))));
+    lines.extend(state.given.iter().map(|consent| {
+        let mark = if state.counts(consent) { "" } else { " (does not count any more)" };
+        let comment = consent.comment.as_ref().map(|comment| format!(": {comment}")).unwrap_or_default();
+        format!("approved by {}{mark}{comment}", consent.by)
     }));
     lines.extend(images(request));
     lines.push(match &request.serving {
@@ -87,6 +90,8 @@ fn pushes(request: &ApprovalRequest) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use pushway_core::approval::Consent;
     use serde_json::{Value, json};
 
@@ -152,7 +157,7 @@ mod tests {
             request["notes"] = json!(["the service could not be looked at"]);
         });
         let comment = Some("seen on staging\u{1b}[8m".into());
-        let given = vec![Consent { by: "arn:aws:iam::1:user/ada".into(), comment }];
+        let given = vec![Consent { by: "arn:aws:iam::1:user/ada".into(), groups: BTreeSet::new(), comment }];
         let back = ApprovalState { given, ..back };
         insta::assert_snapshot!(shown(&back), @r"
         asks for 0123456789ab: 1 of 2 approvals, until 2026-11-25T12:00:00Z

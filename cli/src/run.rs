@@ -323,7 +323,7 @@ fn environment_words(environment: &EnvironmentState) -> String {
                 Some(refusal) => pushway_core::messages::refused(refusal),
                 None => format!(
                     "waits for approval ({} of {}); pushway approve <run> {}",
-                    approval.given.len(),
+                    approval.counted(),
                     approval.request.required,
                     environment.name
                 ),

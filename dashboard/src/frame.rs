@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pushway_core::access::{Principal, Scope};
+use pushway_core::protection::Approvers;
 
 use crate::parts::{Since, When};
 use crate::time;
@@ -51,6 +52,12 @@ impl Frame {
     /// Whether whoever looks may do this.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.scopes.allow(scope))
+    }
+
+    /// Whether whoever looks may consent, by the scope and by an environment's rule.
+    pub(crate) fn may_consent(&self, approvers: &Approvers) -> bool {
+        let named = |viewer: &Principal| approvers.allow(&viewer.name, &viewer.groups);
+        self.may(Scope::Approve) && self.viewer.as_ref().is_some_and(named)
     }
 
     pub(crate) fn is_at(&self, section: &str) -> bool {

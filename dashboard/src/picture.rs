@@ -283,7 +283,10 @@ fn job_ended(lane: &mut Lane, end: &JobEnd, at: Timestamp) {
 
 fn environment(lane: &mut Lane, fact: &Fact, at: Timestamp) {
     match fact {
-        Fact::ApprovalAsked { .. } => lane.turn(at, Kind::Wait, "approval"),
+        // People are asked, or asked on by a rule that has changed.
+        Fact::ApprovalAsked { .. } | Fact::ApprovalRuleChanged { .. } => {
+            lane.turn(at, Kind::Wait, "approval");
+        }
         Fact::Blocked { .. } => lane.turn(at, Kind::Wait, "waiting for its time"),
         Fact::LockTaken { .. } => lane.turn(at, Kind::Prepare, "preparing"),
         Fact::TaskStarted { .. } => lane.turn(at, Kind::Work, "task before"),
@@ -319,6 +322,7 @@ fn find<'a>(lanes: &'a mut [Lane], subject: &Subject) -> Option<&'a mut Lane> {
 fn environment_of(fact: &Fact) -> Option<&EnvironmentName> {
     match fact {
         Fact::ApprovalAsked { environment, .. }
+        | Fact::ApprovalRuleChanged { environment, .. }
         | Fact::ApprovalRefused { environment, .. }
         | Fact::Blocked { environment, .. }
         | Fact::LockTaken { environment, .. }

@@ -41,7 +41,12 @@ fn one_run() -> Value {
 fn environment(name: &str) -> Value {
     json!({ "pipeline": "web", "name": name, "current": { "run": RUN, "git_ref": "refs/heads/main",
         "commit": COMMIT, "images": {}, "since": "2026-11-01T00:00:00Z" }, "lock": null, "queue": [RUN],
-        "asking": [], "freeze": { "by": "ada", "reason": "sale", "since": "2026-11-01T00:00:00Z" } })
+        "asking": [], "freeze": { "by": "ada", "reason": "sale", "since": "2026-11-01T00:00:00Z" },
+        "protection": rule() })
+}
+
+fn rule() -> Value {
+    json!({ "required": 2, "approvers": ["group:release\u{1b}[2J", "token:bot"], "by": "ada", "since": "2026-11-01T00:00:00Z" })
 }
 
 #[derive(Clone)]
@@ -88,6 +93,12 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             "runs": [summary()], "deployments": [{ "pipeline": "web", "environment": "production", "run": RUN,
             "since": "2026-11-01T00:00:00Z", "images": {}, "replaced": { "by": RUN, "commit": "b".repeat(40),
             "at": "2026-11-02T00:00:00Z" } }] }),
+        ("GET", "/v1/environments/web/production") => {
+            json!({ "pipeline": "web", "name": "production", "version": 1,
+            "fence": 0, "holder": null, "queue": [], "current": null, "protection": rule() })
+        }
+        ("POST", path) if path.ends_with("/protect") => json!({ "protection": rule() }),
+        ("POST", path) if path.ends_with("/unprotect") => json!({ "was": rule() }),
         ("POST", "/v1/explain") => json!({ "would": "reject", "because": "pushway.yml:1:1: no" }),
         ("POST", path) if path.ends_with("/stop") => json!({
             "run_id": path.split('/').nth(3), "status": "deploying", "over": false,
@@ -213,7 +224,12 @@ async fn what_is_deployed_where_is_told_of_environments_pipelines_and_commits() 
     let api = Api::start().await;
     let (said, (_, path, ..)) = api.ask(&["env", "ls", "--pipeline", "web"]).await;
     assert_eq!(path, "/v1/environments?pipeline=web&limit=100&cursor=e2");
-    for told in ["production", "staging", "main 4b825dc6", "frozen by ada: sale; 1 queued"] {
+    for told in [
+        "production",
+        "staging",
+        "main 4b825dc6",
+        "frozen by ada: sale; 1 queued; every deploy takes 2 approvals by group:release\\u{1b}[2J, token:bot",
+    ] {
         assert!(said.out.contains(told), "{told}: {}", said.out);
     }
     let (said, _) = api.ask(&["env", "ls", "--json"]).await;
@@ -227,6 +243,34 @@ async fn what_is_deployed_where_is_told_of_environments_pipelines_and_commits() 
         "{}",
         said.out
     );
+}
+
+#[tokio::test]
+async fn who_must_consent_is_said_shown_and_taken_back() {
+    let api = Api::start().await;
+    let words = "every deploy takes 2 approvals by group:release\\u{1b}[2J, token:bot";
+    let protect =
+        ["env", "protect", "web", "production", "--required", "2", "--approver", "group:release\u{1b}[2J"];
+    let (said, (method, path, key, body)) =
+        api.ask(&[&protect[..], &["--approver", "token:bot"]].concat()).await;
+    assert_eq!((method.as_str(), path.as_str()), ("POST", "/v1/environments/web/production/protect"));
+    assert_eq!((key.len(), body), (32, json!({ "required": 2, "approvers": rule()["approvers"] })));
+    assert_eq!(said.out, format!("{words}\n"), "{}", said.all());
+    let (_, (.., body)) = api.ask(&["env", "protect", "web", "production"]).await;
+    assert_eq!(body, json!({ "required": 1, "approvers": [] }));
+    let (said, _) = api.ask(&["env", "show", "web", "production"]).await;
+    assert!(
+        said.out.contains(&format!("rule     since 2026-11-01T00:00:00Z by ada: {words}\n")),
+        "{}",
+        said.out
+    );
+    let (said, (_, path, ..)) = api.ask(&["env", "unprotect", "web", "production"]).await;
+    assert_eq!(path, "/v1/environments/web/production/unprotect");
+    assert_eq!(said.out, format!("no longer protected (it was by ada: {words})\n"));
+    for wrong in ["0", "11", "two"] {
+        let command = ["env", "protect", "web", "production", "--required", wrong];
+        assert_eq!(crate::run(pushway(&command), "").await.code, 2, "{wrong}");
+    }
 }
 
 #[tokio::test]

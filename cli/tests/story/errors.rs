@@ -35,6 +35,8 @@ fn asking() -> Vec<Vec<&'static str>> {
         "env show web production",
         "env freeze web production --reason why",
         "env unfreeze web production",
+        "env protect web production --approver group:release",
+        "env unprotect web production",
         "token create ci --scope run",
         "token ls",
         "token revoke ci",

@@ -1,6 +1,7 @@
 //! The journal in words: a short name and one sentence for each fact.
 
 use pushway_core::fact::{Cause, CheckResult, Fact};
+use pushway_core::messages::rule_changed;
 use pushway_core::run::PauseAnswer;
 
 /// What kind of fact it is.
@@ -17,6 +18,7 @@ pub(crate) fn name(fact: &Fact) -> &'static str {
         Fact::JobStarted { .. } => "job started",
         Fact::JobEnded { .. } => "job ended",
         Fact::ApprovalAsked { .. } => "approval asked",
+        Fact::ApprovalRuleChanged { .. } => "approval rule changed",
         Fact::Approved { .. } => "approved",
         Fact::ApprovalRefused { .. } => "approval refused",
         Fact::Blocked { .. } => "blocked",
@@ -82,6 +84,7 @@ fn gate(fact: &Fact) -> Option<String> {
         Fact::ApprovalAsked { environment, request } => {
             format!("{environment}: {} must consent until {}", request.required, request.deadline)
         }
+        Fact::ApprovalRuleChanged { environment, change } => rule_changed(environment, change),
         Fact::Approved { environment, consent, .. } => {
             let comment = consent.comment.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
             format!("{environment}: {} consents{comment}", consent.by)

@@ -42,7 +42,7 @@ impl From<OpenApproval> for Waiting {
         let OpenApproval {
             run_id, pipeline, environment, commit, message, author, asked_at, approval, ..
         } = open;
-        let asked = Asked::Approval { given: approval.given.len(), required: approval.request.required };
+        let asked = Asked::Approval { given: approval.counted(), required: approval.request.required };
         let (since, until) = (asked_at, approval.request.deadline);
         Self { run: run_id, pipeline, environment, commit, message, author, asked, since, until }
     }
@@ -50,7 +50,7 @@ impl From<OpenApproval> for Waiting {
 
 impl From<OpenPause> for Waiting {
     fn from(open: OpenPause) -> Self {
-        let OpenPause { run_id, pipeline, environment, commit, message, author, pause } = open;
+        let OpenPause { run_id, pipeline, environment, commit, message, author, pause, .. } = open;
         let (since, until) = (pause.reached_at, pause.paused_until.unwrap_or(pause.reached_at));
         let asked = Asked::Pause { served: pause.served };
         Self { run: run_id, pipeline, environment, commit, message, author, asked, since, until }

@@ -7,6 +7,7 @@ use askama::Template;
 use pushway_core::access::Scope;
 use pushway_core::environment::{Deployed, EnvironmentRecord};
 use pushway_core::ids::RunId;
+use pushway_core::messages;
 use pushway_core::summary::RunSummary;
 
 use crate::frame::Frame;

@@ -10,6 +10,7 @@ use pushway_core::forge_pages::ForgePages;
 use pushway_core::ids::{EnvironmentName, RunId};
 use pushway_core::ledger::RunLedger;
 use pushway_core::prices::{Item, dollars};
+use pushway_core::protection::Approvers;
 use pushway_core::run::{CheckpointState, EnvironmentState, JobState, Run, Status};
 use pushway_core::source::RetryFrom;
 use pushway_core::steering::refusal;
@@ -42,6 +43,8 @@ pub struct RunPage<'a> {
     pub tests: &'a [JobTests],
     /// The builds of its checks.
     pub checks: &'a [CheckBuild],
+    /// Who may let it go on where it waits in the middle of a deployment.
+    pub may_continue: &'a Approvers,
 }
 
 impl RunPage<'_> {

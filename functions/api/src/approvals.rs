@@ -5,7 +5,7 @@ use pushway_core::approval::{ApprovalState, Consent, Refusal};
 use pushway_core::ids::EnvironmentName;
 use pushway_core::ports::{Callbacks, Clock, Environments, Overdue, Plans, ReadRuns, Runs, Waits};
 use pushway_core::run::Run;
-use pushway_core::settle;
+use pushway_core::settle::{self, Declined};
 use pushway_core::wait::{SWEEP_PATIENCE, Subject, Work};
 
 use crate::call::Call;
@@ -14,7 +14,9 @@ use crate::reply::{Problem, comment, words};
 use crate::runs;
 
 /// `GET /v1/approvals`: what waits for people, oldest first: deploys before they begin, and in the middle.
-pub(crate) async fn list<P: ReadRuns + Overdue + Clock>(ports: &P) -> Result<Approvals, Problem> {
+pub(crate) async fn list<P: ReadRuns + Environments + Overdue + Clock>(
+    ports: &P,
+) -> Result<Approvals, Problem> {
     let (mut approvals, mut pauses) = (Vec::new(), Vec::new());
     // The open waits of the youngest age, too.
     for wait in ports.waits(ports.now() + SWEEP_PATIENCE).await? {
@@ -50,7 +52,8 @@ where
 {
     let Consenting { digest, comment: text } = call.order()?;
     let (run, environment) = asked(ports, call).await?;
-    let consent = Consent { by: call.by(), comment: comment(text) };
+    let groups = call.principal.groups.clone();
+    let consent = Consent { by: call.by(), groups, comment: comment(text) };
     answer(settle::approve(ports, run.id, &environment, &digest, consent).await?, environment)
 }
 
@@ -79,8 +82,8 @@ async fn asked<P: ReadRuns>(ports: &P, call: &Call<'_>) -> Result<(Run, Environm
     }
 }
 
-fn answer(outcome: Result<Run, String>, environment: EnvironmentName) -> Result<Answered, Problem> {
-    let run = outcome.map_err(Problem::Conflict)?;
+fn answer(outcome: Result<Run, Declined>, environment: EnvironmentName) -> Result<Answered, Problem> {
+    let run = outcome?;
     let approval = run.environment(&environment).and_then(|state| state.approval.clone());
     let granted = approval.as_ref().is_some_and(ApprovalState::is_granted);
     Ok(Answered { run_id: run.id, environment, granted, approval })

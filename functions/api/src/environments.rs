@@ -1,10 +1,11 @@
-//! Environments: what serves, who holds or waits, freezing, and the way back.
+//! Environments: what serves, who holds or waits, who must consent, freezing, and the way back.
 
-use pushway_core::api::{Frozen, Reasoned, RollbackOrder, Unfrozen};
+use pushway_core::api::{Frozen, ProtectOrder, Protected, Reasoned, RollbackOrder, Unfrozen, Unprotected};
 use pushway_core::environment::{EnvironmentRecord, Freeze};
 use pushway_core::ids::{EnvironmentName, PipelineName};
 use pushway_core::intake::take_rollback;
 use pushway_core::ports::{Clock, Deliveries, Environments, Random, ReadRuns, StartExecutions};
+use pushway_core::protection::ProtectionRule;
 use pushway_core::settle::{self, load};
 use pushway_core::source::Trigger;
 
@@ -30,6 +31,25 @@ pub(crate) async fn freeze<P: Environments + Clock>(ports: &P, call: &Call<'_>) 
 pub(crate) async fn unfreeze<P: Environments>(ports: &P, call: &Call<'_>) -> Result<Unfrozen, Problem> {
     let (pipeline, name) = names(call)?;
     Ok(Unfrozen { was: settle::unfreeze(ports, &pipeline, &name).await? })
+}
+
+/// `POST /v1/environments/{pipeline}/{environment}/protect`: also for one that was never deployed to, since the rule is
+/// to hold for the first deploy.
+pub(crate) async fn protect<P: Environments + Clock>(
+    ports: &P,
+    call: &Call<'_>,
+) -> Result<Protected, Problem> {
+    let (pipeline, name) = names(call)?;
+    let ProtectOrder { required, approvers } = call.order()?;
+    let rule = ProtectionRule::new(required, approvers, call.by(), ports.now());
+    let rule = rule.map_err(Problem::BadRequest)?;
+    Ok(Protected { protection: settle::protect(ports, &pipeline, &name, rule).await? })
+}
+
+/// `POST /v1/environments/{pipeline}/{environment}/unprotect`.
+pub(crate) async fn unprotect<P: Environments>(ports: &P, call: &Call<'_>) -> Result<Unprotected, Problem> {
+    let (pipeline, name) = names(call)?;
+    Ok(Unprotected { was: settle::unprotect(ports, &pipeline, &name).await? })
 }
 
 /// `POST /v1/environments/{pipeline}/{environment}/rollback`: a run of its own that brings an earlier good version

@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     ShowEnvironment,
     Freeze,
     Unfreeze,
+    Protect,
+    Unprotect,
     RollBack,
     Repositories,
     ApproveFork,
@@ -332,6 +334,23 @@ fn of_environments() -> Vec<Operation> {
             "Let deploys begin there again",
         )
         .gives::<api::Unfrozen>(),
+        post(
+            Verb::Protect,
+            "protect",
+            "/v1/environments/{pipeline}/{environment}/protect",
+            Scope::Admin,
+            "Say who must consent to deploys there, whatever the pipeline file says",
+        )
+        .takes::<api::ProtectOrder>()
+        .gives::<api::Protected>(),
+        post(
+            Verb::Unprotect,
+            "unprotect",
+            "/v1/environments/{pipeline}/{environment}/unprotect",
+            Scope::Admin,
+            "Leave it to the pipeline file again who must consent to deploys there",
+        )
+        .gives::<api::Unprotected>(),
         steer(
             Verb::RollBack,
             "rollBack",

@@ -8,6 +8,7 @@ use pushway_core::access::{Principal, Refused, Scope};
 use pushway_core::api::ProblemDocument;
 use pushway_core::fact::bounded;
 use pushway_core::ports::Fault;
+use pushway_core::settle::Declined;
 use serde::Serialize;
 use sha2::Digest as _;
 
@@ -32,6 +33,8 @@ pub(crate) enum Problem {
     Forbidden(Scope),
     /// The issuer knows them, and the installation gives none of their groups anything.
     NoGroup(Box<Principal>),
+    /// It is for others to say.
+    NotTheirs(String),
     /// A form that was not made for this session, or comes from elsewhere.
     OtherSite,
     Conflict(String),
@@ -50,6 +53,15 @@ pub(crate) enum Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<Declined> for Problem {
+    fn from(declined: Declined) -> Self {
+        match declined {
+            Declined::NotTheirs(why) => Self::NotTheirs(why),
+            Declined::Impossible(why) => Self::Conflict(why),
+        }
     }
 }
 
@@ -151,7 +163,9 @@ impl Problem {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) | Self::Refused(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) | Self::NoGroup(_) | Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::NotTheirs(_) | Self::NoGroup(_) | Self::OtherSite => {
+                StatusCode::FORBIDDEN
+            }
             Self::Conflict(_) | Self::AtWork => StatusCode::CONFLICT,
             Self::OtherRequest => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -164,7 +178,10 @@ impl Problem {
 
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::NotFound(detail) | Self::BadRequest(detail) | Self::Conflict(detail) => detail.clone(),
+            Self::NotFound(detail)
+            | Self::BadRequest(detail)
+            | Self::NotTheirs(detail)
+            | Self::Conflict(detail) => detail.clone(),
             Self::Unauthorized(detail) => (*detail).to_owned(),
             Self::Refused(refused) => refused.to_string(),
             Self::Forbidden(scope) => {

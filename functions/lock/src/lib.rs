@@ -1,9 +1,8 @@
 //! States `Turn`, `Acquire` and `Release`: which run goes on and which waits.
 //!
-//! `Turn` orders the runs of one branch; `Acquire` asks people first where the plan says so, then lets one deploy
-//! at a time into an environment; `Release` notes what serves now and wakes the next.
+//! `Turn` orders the runs of one branch; `Acquire` asks people first where the plan or the environment's rule says
+//! so, then lets one deploy at a time into an environment; `Release` notes what serves now and wakes the next.
 
-use pushway_core::approval::ApprovalState;
 use pushway_core::contract::{
     Done, EnvironmentInput, EnvironmentTask, Failure, LockInput, RunTask, TaskToken, errors,
 };
@@ -15,7 +14,8 @@ use pushway_core::ports::{
 use pushway_core::rollout::images_of;
 use pushway_core::run::Run;
 use pushway_core::settle::{
-    LOCK_PATIENCE, acquire, ask, leave, load, load_planned, or_tell, overtake, release, settle_turn, state_of,
+    LOCK_PATIENCE, acquire, ask, lacks_consent, leave, load, load_planned, or_tell, overtake, release,
+    settle_turn,
 };
 use pushway_core::wait::{Subject, Wait, Work};
 
@@ -106,13 +106,11 @@ where
     if !has_deployed && let Some(why) = lost_turn(ports, &run).await? {
         return Err(Failure::new(errors::DEPLOY_FAILED, why));
     }
-    let approval = state_of(&run, &task.environment)?.approval.as_ref();
-    if let Some(rule) = planned.approval
-        && !approval.is_some_and(ApprovalState::is_granted)
-    {
+    let (run, lacks_consent) = lacks_consent(ports, run, &planned).await?;
+    if lacks_consent {
         let images =
             images_of(&run, &planned.target).map_err(|why| Failure::new(errors::DEPLOY_FAILED, why))?;
-        ask(ports, &run, &planned, rule, images, task.task_token).await?;
+        ask(ports, &run, &planned, images, task.task_token).await?;
         return Ok(Done {});
     }
     let pipeline =

@@ -27,7 +27,7 @@ pub enum Scope {
     Run,
     /// Consent to deploys, roll back, freeze.
     Approve,
-    /// Everything, tokens and the audit list included.
+    /// Everything, tokens, rules of environments and the audit list included.
     Admin,
 }
 

@@ -20,6 +20,7 @@ use crate::forge::HookHealth;
 use crate::ids::{
     CommitSha, EnvironmentName, HookId, ImageDigestRef, PipelineName, RefName, RunId, TokenName, VariableName,
 };
+use crate::protection::{Approvers, ProtectionRule};
 use crate::run::{CheckpointState, JobState, Run};
 use crate::source::Provider;
 use crate::summary::RunSummary;
@@ -196,6 +197,9 @@ pub struct OpenPause {
     pub author: String,
     /// Where it waits, and until when.
     pub pause: CheckpointState,
+    /// Who may let it go on, by the environment's rule.
+    #[serde(default, skip_serializing_if = "Approvers::is_anyone")]
+    pub approvers: Approvers,
 }
 
 /// Consent to a deploy.
@@ -312,6 +316,37 @@ pub struct Frozen {
 pub struct Unfrozen {
     /// Why it took none, if it took none.
     pub was: Option<Freeze>,
+}
+
+/// What a pattern of approvers looks like: no control characters.
+const APPROVER: &str = r"^(arn|token|person|group):[^\x00-\x1f\x7f-\x9f]+$";
+
+/// Who must consent to deploys to an environment.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProtectOrder {
+    /// How many different people, at least.
+    #[schemars(range(min = 1, max = 10))]
+    pub required: u16,
+    /// Patterns of those who count: names of principals (`arn:…`, `token:…`, `person:…`) and groups (`group:…`);
+    /// anyone with the scope `approve` counts without them. `*` and `?` match within a part between slashes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 200), regex(pattern = APPROVER)))]
+    pub approvers: Vec<String>,
+}
+
+/// Who must consent to deploys to an environment from now on.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Protected {
+    /// The rule.
+    pub protection: ProtectionRule,
+}
+
+/// That an environment has no rule any more.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Unprotected {
+    /// The rule that it had, if it had one.
+    pub was: Option<ProtectionRule>,
 }
 
 /// Where an environment is to go back to.

@@ -3,7 +3,7 @@
 //! It is bound to an environment and to images by digest; whoever consents names that binding, so that nobody
 //! agrees to something other than what was shown. Pure; who asks and who answers is in `settle/approval.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -13,13 +13,14 @@ use sha2::Digest as _;
 use crate::commits::CommitRange;
 use crate::environment::Deployed;
 use crate::ids::{CommitSha, EnvironmentName, ImageDigestRef, RunId};
+use crate::protection::{Approvers, ProtectionRule};
 use crate::summary::RunSummary;
 
 /// How many pushes an approval shows: more of them nobody reads.
 pub const MAX_PUSHES: usize = 20;
 /// How many changes of the task definition an approval shows.
 pub const MAX_CHANGES: usize = 30;
-/// Bytes of JSON that a question takes at most, its images apart: the run's record holds one for each of its
+/// Bytes of JSON that a question takes at most, its images and its rule apart, which have bounds of their own: the run's record holds one for each of its
 /// environments, and must stay below the 400 KB of an item (row F22).
 const MAX_BYTES: usize = 16 * 1024;
 
@@ -28,8 +29,14 @@ const MAX_BYTES: usize = 16 * 1024;
 pub struct ApprovalRequest {
     /// What consent is bound to: a hash of the environment and the images.
     pub digest: String,
-    /// How many different people must consent.
+    /// How many different people must consent, by the pipeline file and the environment's rule.
     pub required: u16,
+    /// The environment's rule, as an administrator has set it: it says who counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<ProtectionRule>,
+    /// The version of the environment's record in which that rule was found.
+    #[serde(default)]
+    pub rule_as_of: u64,
     /// Until when.
     pub deadline: Timestamp,
     /// Container name to the image it would get.
@@ -74,6 +81,12 @@ impl ApprovalRequest {
         let gathered = serde_json::to_string(&(&self.commits, &self.pushes, &self.changes, &self.notes));
         gathered.map_or(0, |text| text.len())
     }
+
+    /// Who may consent.
+    pub fn approvers(&self) -> &Approvers {
+        static ANYONE: Approvers = Approvers::ANYONE;
+        self.rule.as_ref().map_or(&ANYONE, |rule| &rule.approvers)
+    }
 }
 
 /// What an approval would replace.
@@ -116,8 +129,11 @@ pub struct ApprovalState {
 /// One person's consent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Consent {
-    /// The caller's ARN.
+    /// Their name.
     pub by: String,
+    /// The groups by which they may.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
     /// What they had to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
@@ -132,10 +148,59 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// That an environment's rule is not what it was when people were asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleChange {
+    /// How many different people must consent now.
+    pub required: u16,
+    /// The rule; `None`: there is none any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<ProtectionRule>,
+    /// The version of the environment's record in which it was found.
+    pub as_of: u64,
+    /// Until when people are waited for.
+    pub deadline: Timestamp,
+}
+
 impl ApprovalState {
+    /// A question that nobody has answered yet.
+    pub fn new(request: ApprovalRequest) -> Self {
+        Self { request, given: Vec::new(), refusal: None }
+    }
+
+    /// Whether someone's consent counts.
+    pub fn counts(&self, consent: &Consent) -> bool {
+        self.request.approvers().allow(&consent.by, &consent.groups)
+    }
+
+    /// How many people's consent counts: the rule may have changed since they gave it.
+    pub fn counted(&self) -> usize {
+        self.given.iter().filter(|consent| self.counts(consent)).count()
+    }
+
     /// Whether enough people have consented.
     pub fn is_granted(&self) -> bool {
-        self.given.len() >= usize::from(self.request.required)
+        self.counted() >= usize::from(self.request.required)
+    }
+
+    /// Notes someone's consent. One person is one consent, however often they say so; but what does not count any
+    /// more is said anew.
+    pub fn consent(&mut self, consent: &Consent) {
+        match self.given.iter().position(|given| given.by == consent.by) {
+            Some(known) if self.counts(&self.given[known]) => {}
+            Some(known) => self.given[known] = consent.clone(),
+            None => self.given.push(consent.clone()),
+        }
+    }
+
+    /// Asks by a newer state of the rule than before; an older one is no news.
+    pub fn change(&mut self, change: &RuleChange) {
+        let request = &mut self.request;
+        if change.as_of > request.rule_as_of {
+            (request.required, request.rule_as_of) = (change.required, change.as_of);
+            request.rule.clone_from(&change.rule);
+            request.deadline = change.deadline;
+        }
     }
 
     /// Whether it still waits for someone.
@@ -168,6 +233,12 @@ pub fn digest(environment: &EnvironmentName, images: &BTreeMap<String, ImageDige
 mod tests {
     use super::*;
     use crate::commits::{CommitLine, CommitList};
+    use crate::protection::MAX_RULE_BYTES;
+
+    fn widest_rule() -> ProtectionRule {
+        let patterns = (10..30).map(|n| format!("token:{n}{}", "x".repeat(192))).collect();
+        ProtectionRule::new(1, patterns, "ada".into(), Timestamp::UNIX_EPOCH).unwrap()
+    }
 
     #[test]
     fn f22_a_question_stays_small_whatever_was_pushed() {
@@ -186,6 +257,8 @@ mod tests {
         let mut request = ApprovalRequest {
             digest: String::new(),
             required: 1,
+            rule: Some(widest_rule()),
+            rule_as_of: 1,
             deadline: Timestamp::UNIX_EPOCH,
             images: BTreeMap::new(),
             serving: None,
@@ -197,7 +270,7 @@ mod tests {
         };
         request.fit();
         let size = serde_json::to_string(&request).unwrap().len();
-        assert!(size < MAX_BYTES + 1_024, "{size} bytes");
+        assert!(size < MAX_BYTES + MAX_RULE_BYTES + 1_024, "{size} bytes");
         let commits = request.commits.unwrap();
         // The newest of everything is still there, and nobody takes it for all.
         assert_eq!((&commits.coming[0].commit, &commits.leaving[0].commit), (&commit(0), &commit(100)));

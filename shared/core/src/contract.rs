@@ -19,6 +19,8 @@ pub mod errors {
     pub const JOB_READY: &str = "Pushway.JobReady";
     /// A task that a deploy waits for is over: the deploy may go on.
     pub const TASK_READY: &str = "Pushway.TaskReady";
+    /// An environment's rule asks for consent that a run lacks: people are to be asked.
+    pub const ASK_AGAIN: &str = "Pushway.AskAgain";
     /// A job's build failed and another attempt is allowed.
     pub const JOB_RETRY: &str = "Pushway.JobRetry";
     /// A job failed for good.
@@ -36,12 +38,13 @@ pub mod errors {
     /// A forge asks to be left alone for a while.
     pub const RATE_LIMITED: &str = "Pushway.RateLimited";
     /// All of them.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 13] = [
         RETRYABLE,
         PERMANENT,
         RATE_LIMITED,
         JOB_READY,
         TASK_READY,
+        ASK_AGAIN,
         JOB_RETRY,
         JOB_FAILED,
         DEPLOY_FAILED,

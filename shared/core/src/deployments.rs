@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::{Deployed, EnvironmentRecord, Freeze, Holder};
 use crate::ids::{CommitSha, EnvironmentName, ImageDigestRef, PipelineName, RefName, RunId};
+use crate::protection::ProtectionRule;
 use crate::source::Provider;
 use crate::summary::RunSummary;
 
@@ -99,6 +100,9 @@ pub struct EnvironmentSummary {
     pub asking: Vec<RunId>,
     /// Why it takes no deploys for now.
     pub freeze: Option<Freeze>,
+    /// Who must consent to deploys, by an administrator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<ProtectionRule>,
 }
 
 /// A version that serves, as lists show it.
@@ -131,6 +135,7 @@ impl From<&EnvironmentRecord> for EnvironmentSummary {
             queue: record.queue.clone(),
             asking: record.asking.iter().map(|asking| asking.push.run).collect(),
             freeze: record.freeze.clone(),
+            protection: record.protection.clone(),
         }
     }
 }

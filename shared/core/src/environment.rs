@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::fact::OutOfBand;
 use crate::ids::{CommitSha, EnvironmentName, Fence, HookId, ImageDigestRef, PipelineName, RefName, RunId};
 use crate::messages;
+use crate::protection::ProtectionRule;
 use crate::run::Run;
 use crate::source::{Provider, Source, Trigger};
 use crate::views::ServiceRef;
@@ -41,6 +42,9 @@ pub struct EnvironmentRecord {
     /// Why it takes no deploys for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Freeze>,
+    /// Who must consent to deploys, by an administrator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<ProtectionRule>,
     /// Runs that wait for people's consent or a better time to deploy here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asking: Vec<Asking>,
@@ -194,9 +198,24 @@ impl EnvironmentRecord {
             earlier: Vec::new(),
             left: None,
             freeze: None,
+            protection: None,
             asking: Vec::new(),
             newest: BTreeMap::new(),
         }
+    }
+
+    /// The rule, where it counts for a run that this started: whoever goes back by hand needs nobody's consent.
+    pub fn rule_for(&self, trigger: &Trigger) -> Option<&ProtectionRule> {
+        self.protection.as_ref().filter(|_| !matches!(trigger, Trigger::Rollback { .. }))
+    }
+
+    /// Whether a run has all the consent that the rule asks for.
+    pub fn has_consent(&self, run: &Run) -> bool {
+        let Some(rule) = self.rule_for(&run.source.trigger) else { return true };
+        let approval = run.environment(&self.name).and_then(|state| state.approval.as_ref());
+        let given = approval.map(|approval| approval.given.as_slice()).unwrap_or_default();
+        let counted = given.iter().filter(|consent| rule.approvers.allow(&consent.by, &consent.groups));
+        counted.count() >= rule.required.into()
     }
 
     /// Takes the lock for `run`, or puts it in the queue. Asking again changes nothing.
@@ -222,7 +241,7 @@ impl EnvironmentRecord {
             return None;
         }
         self.holder = None;
-        // Whoever may go through a freeze asks again by itself.
+        // Whoever may go through a freeze asks again by itself; whether the next has all consent, it is asked then.
         let next = *self.queue.first().filter(|_| self.freeze.is_none())?;
         self.grant(next, now);
         Some(next)

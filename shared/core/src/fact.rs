@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::approval::{ApprovalRequest, Consent, Refusal};
+use crate::approval::{ApprovalRequest, Consent, Refusal, RuleChange};
 use crate::ids::{EnvironmentName, Fence, PipelineName, RunId};
 use crate::preflight::Finding;
 use crate::run::{
@@ -138,6 +138,13 @@ pub enum Fact {
         environment: EnvironmentName,
         /// What they were asked.
         request: Box<ApprovalRequest>,
+    },
+    /// The environment's rule is not what it was when people were asked.
+    ApprovalRuleChanged {
+        /// Which environment.
+        environment: EnvironmentName,
+        /// What is asked for now.
+        change: Box<RuleChange>,
     },
     /// Someone has consented.
     Approved {
@@ -371,6 +378,7 @@ impl Fact {
             | Self::Broke { .. }
             | Self::Finished { .. } => None,
             Self::ApprovalAsked { environment, .. }
+            | Self::ApprovalRuleChanged { environment, .. }
             | Self::Approved { environment, .. }
             | Self::ApprovalRefused { environment, .. }
             | Self::Blocked { environment, .. }

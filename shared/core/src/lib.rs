@@ -48,6 +48,7 @@ pub mod plan;
 pub mod ports;
 pub mod preflight;
 pub mod prices;
+pub mod protection;
 pub mod reconcile;
 pub mod rollout;
 pub mod run;

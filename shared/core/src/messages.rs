@@ -25,7 +25,7 @@ pub use test_cases::*;
 
 use jiff::Timestamp;
 
-use crate::approval::Refusal;
+use crate::approval::{ApprovalState, Refusal};
 use crate::environment::{Deployed, Freeze, ServiceClaim};
 use crate::fact::{Cause, CheckResult, JobId, TestSummary};
 use crate::ids::{EnvironmentName, RunId, VariableName};
@@ -270,8 +270,8 @@ pub fn refused(refusal: &Refusal) -> String {
 }
 
 /// Nobody, or not enough people, consented in time.
-pub fn approval_timed_out(given: usize, required: u16) -> String {
-    format!("{given} of {required} approvals were given before the time was over")
+pub fn approval_timed_out(asked: &ApprovalState) -> String {
+    format!("{} were given before the time was over", approvals_given(asked))
 }
 
 /// A newer push of the branch waits for the same environment.

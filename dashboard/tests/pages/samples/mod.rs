@@ -144,6 +144,7 @@ pub(crate) fn world() -> World {
     production.earlier = vec![deployed(5, 'f', 190_000), deployed(6, '1', 400_000)];
     production.freeze =
         Some(Freeze { by: "ada".into(), reason: "the sale begins at noon".into(), since: before(4_000) });
+    production.protection = Some(stories::rule());
     production.holder = Some(Holder { run: paused.0.id, fence: production.fence, since: before(780) });
     production.queue = vec![going.0.id];
     let mut staging = record("staging");

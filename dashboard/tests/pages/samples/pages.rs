@@ -9,6 +9,7 @@ use pushway_core::fact::Entry;
 use pushway_core::forge_pages::ForgePages;
 use pushway_core::ids::PipelineName;
 use pushway_core::ledger::{Ledger, RunLedger};
+use pushway_core::protection::Approvers;
 use pushway_core::run::Run;
 use pushway_core::usage::Usage;
 use pushway_dashboard::{
@@ -30,6 +31,13 @@ fn viewer(world: &World, scope: Scope) -> Principal {
 pub(crate) fn owner(world: &World, section: Section) -> Frame {
     let viewer = Some(viewer(world, Scope::Admin));
     Frame { now: now(), viewer, csrf: "csrf-token".into(), waiting: 2, section }
+}
+
+/// Who may do everything, and belongs to a group that the rule names.
+fn releaser(world: &World) -> Frame {
+    let mut frame = owner(world, Section::Elsewhere);
+    frame.viewer.as_mut().unwrap().groups = BTreeSet::from(["release".to_owned()]);
+    frame
 }
 
 /// Who may only look.
@@ -95,7 +103,8 @@ fn run_pages(world: &World) -> Vec<(&'static str, String)> {
         let (is_failed, is_broken) = (run.id == world.failed.0.id, run.id == world.broken.0.id);
         let checks = if is_failed { &checks[..] } else { &[] };
         let tests = if is_broken { &world.tests[..] } else { &[] };
-        RunPage { frame, run, journal, forge, ledger, tests, checks }.render().unwrap()
+        let may_continue = &Approvers::ANYONE;
+        RunPage { frame, run, journal, forge, ledger, tests, checks, may_continue }.render().unwrap()
     };
     let (going, production) = (&world.going.0, parsed("production"));
     let approval = going.environment(&production).and_then(|state| state.approval.as_ref()).unwrap();
@@ -109,6 +118,12 @@ fn run_pages(world: &World) -> Vec<(&'static str, String)> {
         ("run-reader", run(&reader, &world.paused)),
         (
             "approval",
+            ApprovalPage { frame: &releaser(world), run: going, environment: &production, approval }
+                .render()
+                .unwrap(),
+        ),
+        (
+            "approval-other",
             ApprovalPage { frame: &owner, run: going, environment: &production, approval }.render().unwrap(),
         ),
         (

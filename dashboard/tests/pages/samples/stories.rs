@@ -14,6 +14,7 @@ use pushway_core::ids::{EnvironmentName, ImageDigestRef, RunId};
 use pushway_core::plan::Place;
 use pushway_core::preflight::{Finding, Level};
 use pushway_core::prices::{Money, Prices};
+use pushway_core::protection::ProtectionRule;
 use pushway_core::run::{Applied, JobState, Run, Status, WatchEnd, WatchStart};
 use pushway_core::source::{Provider, Source, Trigger};
 use pushway_core::test_history::JobTests;
@@ -276,11 +277,19 @@ pub(super) fn failed() -> Story {
         .then(t - 601, Fact::Finished { status: Status::RolledBack })
 }
 
+/// Who must consent before production.
+pub(crate) fn rule() -> ProtectionRule {
+    let approvers = vec!["group:release".into(), "arn:aws:iam::123456789012:user/*".into()];
+    ProtectionRule::new(2, approvers, "alan@acme.example".into(), before(500_000)).unwrap()
+}
+
 pub(super) fn request() -> ApprovalRequest {
     let line = |digit, text: &str, author: &str| CommitLine::new(sha(digit), text, author);
     ApprovalRequest {
         digest: "0f".repeat(32),
         required: 2,
+        rule: Some(rule()),
+        rule_as_of: 1,
         deadline: before(-80_000),
         images: BTreeMap::from([("web".to_owned(), image('c'))]),
         serving: Some(Serving {

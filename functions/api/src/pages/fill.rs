@@ -11,6 +11,7 @@ use pushway_core::ports::{
     Clock, Environments, History, Hooks, InsightSettings, ListEnvironments, ListPipelines, Overdue, Plans,
     ReadBuilds, ReadLogs, ReadRuns, ReadTestCases, RunFigures, SealingKey,
 };
+use pushway_core::protection::Approvers;
 use pushway_core::summary::RunSummary;
 use pushway_core::views::LogPage;
 use pushway_dashboard::{
@@ -21,7 +22,7 @@ use super::{Look, Page, insights, overview};
 use crate::call::parsed;
 use crate::pipelines::{newest, records};
 use crate::reply::Problem;
-use crate::{approvals, runs, test_cases};
+use crate::{approvals, pauses, runs, test_cases};
 
 /// Runs of a pipeline that are looked through for what an environment's page shows of them.
 const LATEST: usize = 100;
@@ -63,7 +64,9 @@ where
 }
 
 /// What waits for people, deploys before they begin first.
-pub(super) async fn waiting<P: ReadRuns + Overdue + Clock>(ports: &P) -> Result<Vec<Waiting>, Problem> {
+pub(super) async fn waiting<P: ReadRuns + Environments + Overdue + Clock>(
+    ports: &P,
+) -> Result<Vec<Waiting>, Problem> {
     let open = approvals::list(ports).await?;
     let mut waiting: Vec<Waiting> = open.approvals.into_iter().map(Waiting::from).collect();
     waiting.extend(open.pauses.into_iter().map(Waiting::from));
@@ -73,7 +76,7 @@ pub(super) async fn waiting<P: ReadRuns + Overdue + Clock>(ports: &P) -> Result<
 
 async fn all_approvals<P>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem>
 where
-    P: ReadRuns + Overdue + Clock,
+    P: ReadRuns + Environments + Overdue + Clock,
 {
     let waiting = waiting(ports).await?;
     look.frame.waiting = waiting.len();
@@ -82,14 +85,19 @@ where
 }
 
 /// Six reads, whatever the run: the session, the run, its journal, its plan (which reads the run again) and its hook;
-/// and one for each job whose tests are shown.
+/// and one for each job whose tests are shown, and for an environment that is paused.
 async fn run<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
 where
-    P: ReadRuns + History + Plans + Hooks + ReadTestCases + InsightSettings,
+    P: ReadRuns + Environments + History + Plans + Hooks + ReadTestCases + InsightSettings,
 {
     let run = runs::find(ports, look.text("run")).await?;
     let (journal, plan) = (ports.journal(run.id).await?, ports.plan(run.id).await?);
     let checks = plan.as_ref().map(|plan| check_builds::of(&run, plan)).transpose()?.unwrap_or_default();
+    let paused = run.environments.iter().find(|state| state.paused().is_some());
+    let may_continue = match paused.filter(|_| !run.status.is_terminal()) {
+        Some(state) => pauses::approvers(ports, &run, &state.name).await?,
+        None => Approvers::ANYONE,
+    };
     let page = RunPage {
         frame: &look.frame,
         run: &run,
@@ -98,6 +106,7 @@ where
         ledger: &RunLedger::so_far(look.frame.now, &run, &journal, plan.as_ref(), ports.prices()),
         tests: &test_cases::shown(ports, &run).await?,
         checks: &checks,
+        may_continue: &may_continue,
     };
     look.show(&page, &page.as_main())
 }

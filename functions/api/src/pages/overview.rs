@@ -5,7 +5,8 @@ use pushway_core::environment::EnvironmentRecord;
 use pushway_core::ids::PipelineName;
 use pushway_core::listing::RunFilter;
 use pushway_core::ports::{
-    Clock, Fault, History, ListEnvironments, ListPipelines, Overdue, ReadRuns, RunQuery, SealingKey,
+    Clock, Environments, Fault, History, ListEnvironments, ListPipelines, Overdue, ReadRuns, RunQuery,
+    SealingKey,
 };
 use pushway_core::summary::RunSummary;
 use pushway_dashboard::{OverviewPage, PipelineLine};
@@ -27,7 +28,7 @@ const DRAWN: usize = 12;
 
 pub(super) async fn page<P>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem>
 where
-    P: ReadRuns + History + ListPipelines + ListEnvironments + Overdue + SealingKey + Clock,
+    P: ReadRuns + History + ListPipelines + ListEnvironments + Environments + Overdue + SealingKey + Clock,
 {
     let waiting = fill::waiting(ports).await?;
     look.frame.waiting = waiting.len();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::paint::Span;
 use super::{JobTime, Kind, jobs};
+use crate::approval::ApprovalState;
 use crate::fact::{Entry, Fact};
 use crate::ids::EnvironmentName;
 use crate::plan::Plan;
@@ -30,7 +31,8 @@ pub(super) struct Read {
 /// What is under way in an environment, each since when.
 #[derive(Default)]
 struct Open {
-    asked: Option<(i64, u16)>,
+    approval: Option<ApprovalState>,
+    asked: Option<i64>,
     blocked: Option<i64>,
     task: Option<i64>,
     moving: Option<i64>,
@@ -126,17 +128,12 @@ impl<'j> Reader<'j> {
     fn gates(&mut self, fact: &'j Fact, name: &'j EnvironmentName, now: i64, before: i64) {
         match fact {
             Fact::ApprovalAsked { request, .. } => {
-                self.open(name).asked.get_or_insert((now, request.required));
-            }
-            Fact::Approved { .. } => {
                 let open = self.open(name);
-                if let Some((_, missing)) = &mut open.asked {
-                    *missing = missing.saturating_sub(1);
-                }
-                if open.asked.is_some_and(|(_, missing)| missing == 0) {
-                    self.end_approval(name, now);
-                }
+                open.approval.get_or_insert_with(|| ApprovalState::new((**request).clone()));
+                open.asked.get_or_insert(now);
             }
+            Fact::ApprovalRuleChanged { change, .. } => self.consent(name, now, |state| state.change(change)),
+            Fact::Approved { consent, .. } => self.consent(name, now, |state| state.consent(consent)),
             Fact::ApprovalRefused { .. } => self.end_approval(name, now),
             Fact::Blocked { .. } => {
                 self.open(name).blocked.get_or_insert(now);
@@ -246,8 +243,20 @@ impl<'j> Reader<'j> {
         }
     }
 
+    /// People are waited for until they have all consented, and again if the rule asks for more by then.
+    fn consent(&mut self, name: &'j EnvironmentName, now: i64, change: impl FnOnce(&mut ApprovalState)) {
+        let open = self.open(name);
+        let Some(approval) = &mut open.approval else { return };
+        change(approval);
+        if approval.is_granted() {
+            self.end_approval(name, now);
+        } else {
+            open.asked.get_or_insert(now);
+        }
+    }
+
     fn end_approval(&mut self, name: &'j EnvironmentName, now: i64) {
-        if let Some((from, _)) = self.open(name).asked.take() {
+        if let Some(from) = self.open(name).asked.take() {
             self.add(Kind::Approval, name.as_str(), (from, now), rank::PEOPLE);
         }
     }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::check_jobs::{self, CheckJobState};
 use super::checkpoints::CheckpointState;
-use super::transition::{IllegalTransition, contradicts, too_early};
+use super::transition::{IllegalTransition, contradicts, set_once, too_early};
 use super::watch::{WatchEnd, WatchStart, WatchState};
-use crate::approval::{ApprovalRequest, ApprovalState, Consent, Refusal};
+use crate::approval::ApprovalState;
 use crate::fact::{
     Baseline, Cause, CheckResult, DeployFailure, DeployFailureKind, Fact, RollbackOutcome, RollbackOwner,
     Rollout, TaskEnd,
@@ -176,9 +176,10 @@ impl EnvironmentState {
     /// Folds a fact about this environment; gives the cause of failure it tells of, if any.
     pub(super) fn fold(&mut self, fact: &Fact) -> Result<Option<Cause>, IllegalTransition> {
         match fact {
-            Fact::ApprovalAsked { request, .. } => self.fold_asked(request).map(|()| None),
-            Fact::Approved { digest, consent, .. } => self.fold_approved(digest, consent).map(|()| None),
-            Fact::ApprovalRefused { refusal, .. } => self.fold_refused(refusal).map(Some),
+            Fact::ApprovalAsked { .. }
+            | Fact::ApprovalRuleChanged { .. }
+            | Fact::Approved { .. }
+            | Fact::ApprovalRefused { .. } => self.fold_approval(fact),
             Fact::Blocked { why, .. } => {
                 if self.fence.is_some() {
                     return Err(contradicts("blocked", "the run has taken the environment"));
@@ -254,48 +255,6 @@ impl EnvironmentState {
             Fact::RollbackEnded { outcome, .. } => self.fold_rollback_ended(outcome),
             _ => Ok(None),
         }
-    }
-
-    fn fold_asked(&mut self, request: &ApprovalRequest) -> Result<(), IllegalTransition> {
-        match &self.approval {
-            None if self.fence.is_some() => {
-                Err(contradicts("approval_asked", "the run has taken the environment"))
-            }
-            None => {
-                self.approval =
-                    Some(ApprovalState { request: request.clone(), given: Vec::new(), refusal: None });
-                Ok(())
-            }
-            // Asked again after a crash: the first request counts, with its deadline.
-            Some(known) if known.request.digest == request.digest => Ok(()),
-            Some(_) => Err(contradicts("approval_asked", "it was asked for other images")),
-        }
-    }
-
-    fn fold_approved(&mut self, digest: &str, consent: &Consent) -> Result<(), IllegalTransition> {
-        let asked = self.approval.as_mut().ok_or_else(|| too_early("approved", "nobody was asked"))?;
-        if asked.request.digest != digest {
-            return Err(contradicts("approved", "consent was asked for other images"));
-        }
-        // One person is one consent, however often they say so.
-        if asked.given.iter().any(|given| given.by == consent.by) {
-            return Ok(());
-        }
-        if let Some(refusal) = &asked.refusal {
-            return Err(contradicts("approved", crate::messages::refused(refusal)));
-        }
-        asked.given.push(consent.clone());
-        Ok(())
-    }
-
-    fn fold_refused(&mut self, refusal: &Refusal) -> Result<Cause, IllegalTransition> {
-        let missing = || too_early("approval_refused", "nobody was asked");
-        let asked = self.approval.as_mut().ok_or_else(missing)?;
-        if asked.is_granted() {
-            return Err(contradicts("approval_refused", "enough people have consented"));
-        }
-        set_once(&mut asked.refusal, refusal, "approval_refused")?;
-        Ok(crate::messages::not_approved(&self.name, refusal))
     }
 
     fn fold_rollback_ended(&mut self, outcome: &RollbackOutcome) -> Result<Option<Cause>, IllegalTransition> {
@@ -420,17 +379,4 @@ impl TaskState {
     pub fn has_succeeded(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.failure.is_none())
     }
-}
-
-fn set_once<T: Clone + PartialEq>(
-    slot: &mut Option<T>,
-    value: &T,
-    fact: &'static str,
-) -> Result<(), IllegalTransition> {
-    match slot {
-        None => *slot = Some(value.clone()),
-        Some(known) if known == value => {}
-        Some(_) => return Err(contradicts(fact, "the journal has another one")),
-    }
-    Ok(())
 }

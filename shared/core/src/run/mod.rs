@@ -17,6 +17,7 @@ use crate::pipeline_file::{Context, ImageContext};
 use crate::preflight::Finding;
 use crate::source::{Source, Trigger};
 
+mod approval;
 mod check_jobs;
 mod checkpoints;
 mod conclusion;
@@ -238,6 +239,7 @@ impl Run {
             Fact::Finished { status } => self.fold_finished(*status),
             Fact::Superseded { environment, by } => self.fold_superseded(environment, *by),
             Fact::ApprovalAsked { environment, .. }
+            | Fact::ApprovalRuleChanged { environment, .. }
             | Fact::Approved { environment, .. }
             | Fact::ApprovalRefused { environment, .. }
             | Fact::Blocked { environment, .. }

@@ -49,3 +49,17 @@ pub(super) fn too_early(fact: &'static str, missing: impl Into<String>) -> Illeg
 pub(super) fn contradicts(fact: &'static str, reason: impl Into<String>) -> IllegalTransition {
     IllegalTransition::Contradicts { fact, reason: reason.into() }
 }
+
+/// Sets what is known once for all; the same again is no news.
+pub(super) fn set_once<T: Clone + PartialEq>(
+    slot: &mut Option<T>,
+    value: &T,
+    fact: &'static str,
+) -> Result<(), IllegalTransition> {
+    match slot {
+        None => *slot = Some(value.clone()),
+        Some(known) if known == value => {}
+        Some(_) => return Err(contradicts(fact, "the journal has another one")),
+    }
+    Ok(())
+}

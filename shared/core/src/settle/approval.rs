@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use super::consent::{Declined, admitted, by_current_rule};
 use super::lock::{LOCK_PATIENCE, acquire, update};
 use super::question::request;
 use super::{Settled, answer, load, record, state_of, try_record};
 use crate::approval::{Consent, Refusal};
 use crate::contract::{TaskToken, errors};
 use crate::fact::Fact;
-use crate::gate::ApprovalRule;
 use crate::ids::{EnvironmentName, ImageDigestRef, PipelineName, RunId};
 use crate::messages;
 use crate::plan::EnvironmentPlan;
@@ -27,7 +27,6 @@ pub async fn ask<P>(
     ports: &P,
     run: &Run,
     planned: &EnvironmentPlan,
-    rule: ApprovalRule,
     images: BTreeMap<String, ImageDigestRef>,
     token: TaskToken,
 ) -> Answer<Settled>
@@ -47,7 +46,7 @@ where
     let run = if state_of(run, environment)?.approval.is_some() {
         run.clone()
     } else {
-        let request = Box::new(request(ports, run, planned, rule, images).await?);
+        let request = Box::new(request(ports, run, planned, images).await?);
         record(ports, run.id, Fact::ApprovalAsked { environment: environment.clone(), request }).await?
     };
     let state = state_of(&run, environment)?.approval.as_ref();
@@ -91,13 +90,14 @@ where
     if let Some(stop) = &run.stop {
         return end(ports, wait, &run, environment, (errors::STOPPED, &messages::stopped_by(stop))).await;
     }
-    let asked = state.approval.as_ref();
+    let stored = ports.environment(pipeline, environment).await?;
+    let run = by_current_rule(ports, run.clone(), environment, &stored).await?;
+    let asked = state_of(&run, environment)?.approval.as_ref();
     let asked = asked.ok_or_else(|| Fault::Permanent(format!("run {} asked for nothing", run.id)))?;
     if let Some(refusal) = &asked.refusal {
         return end(ports, wait, &run, environment, (errors::DEPLOY_FAILED, &messages::refused(refusal)))
             .await;
     }
-    let stored = ports.environment(pipeline, environment).await?;
     let newer = run.superseded_by.or_else(|| stored.newer_than(&run));
     if let Some(by) = newer.or_else(|| stored.newer_asking(&run).filter(|_| !asked.is_granted())) {
         supersede(ports, run.id, environment, by).await?;
@@ -113,10 +113,10 @@ where
         ports.close(wait).await?;
         return Ok(Settled::Done);
     }
-    if ports.now() < wait.deadline {
+    if ports.now() < wait.deadline.max(asked.request.deadline) {
         return Ok(Settled::Waiting);
     }
-    let reason = messages::approval_timed_out(asked.given.len(), asked.request.required);
+    let reason = messages::approval_timed_out(asked);
     let refusal = Refusal { by: None, reason };
     let fact = Fact::ApprovalRefused { environment: environment.clone(), refusal: refusal.clone() };
     match try_record(ports, run.id, fact).await? {
@@ -163,18 +163,28 @@ where
     answer(ports, wait, Some(failure)).await
 }
 
-/// Records one person's consent, and lets the run go on if that was enough. The inner error is why it can't
-/// be given.
+/// Records one person's consent, and lets the run go on if that was enough. The consent names all groups of the
+/// one who gives it; the inner error is why it can't be given.
 pub async fn approve<P>(
     ports: &P,
     id: RunId,
     environment: &EnvironmentName,
     digest: &str,
     consent: Consent,
-) -> Answer<Result<Run, String>>
+) -> Answer<Result<Run, Declined>>
 where
     P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
+    let run = load(ports, id).await?;
+    let stored = ports.environment(pipeline_of(&run)?, environment).await?;
+    let run = by_current_rule(ports, run, environment, &stored).await?;
+    let mut consent = consent;
+    if let Some(asked) = &state_of(&run, environment)?.approval {
+        match admitted(environment, asked.request.approvers(), &consent.by, &consent.groups) {
+            Ok(groups) => consent.groups = groups,
+            Err(declined) => return Ok(Err(declined)),
+        }
+    }
     let fact = Fact::Approved { environment: environment.clone(), digest: digest.to_owned(), consent };
     decide(ports, id, environment, fact).await
 }
@@ -185,7 +195,7 @@ pub async fn reject<P>(
     id: RunId,
     environment: &EnvironmentName,
     refusal: Refusal,
-) -> Answer<Result<Run, String>>
+) -> Answer<Result<Run, Declined>>
 where
     P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
@@ -197,16 +207,16 @@ async fn decide<P>(
     id: RunId,
     environment: &EnvironmentName,
     fact: Fact,
-) -> Answer<Result<Run, String>>
+) -> Answer<Result<Run, Declined>>
 where
     P: Runs + Plans + Environments + Waits + Callbacks + Clock,
 {
     if let Some(stop) = load(ports, id).await?.stop {
-        return Ok(Err(messages::stopped_by(&stop)));
+        return Ok(Err(Declined::Impossible(messages::stopped_by(&stop))));
     }
     let run = match try_record(ports, id, fact).await? {
         Ok(run) => run,
-        Err(illegal) => return Ok(Err(illegal.to_string())),
+        Err(illegal) => return Ok(Err(Declined::Impossible(illegal.to_string()))),
     };
     let subject = Subject::Approval { run: id, environment: environment.clone() };
     if let Some(wait) = ports.find(&subject).await? {

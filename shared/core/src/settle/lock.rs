@@ -51,10 +51,18 @@ where
     }
     free_from_the_dead(ports, pipeline, environment, &run).await?;
     let taken = run.environment(environment).is_some_and(|state| state.fence.is_some());
+    let may_take = |record: &EnvironmentRecord| taken || record.has_consent(&run);
+    if !may_take(&ports.environment(pipeline, environment).await?) {
+        return ask_again(ports, wait, &run).await;
+    }
     if !taken && let Some(why) = not_now(ports, &run, pipeline, environment).await? {
         return hold(ports, wait, &run, why).await;
     }
-    update(ports, pipeline, environment, |record| record.acquire(id, ports.now())).await?;
+    // Looked at again within the write: a rule that was set a moment ago holds.
+    let take = |record: &mut EnvironmentRecord| may_take(record).then(|| record.acquire(id, ports.now()));
+    if update(ports, pipeline, environment, take).await?.is_none() {
+        return ask_again(ports, wait, &run).await;
+    }
     let stored = ports.environment(pipeline, environment).await?;
     if let Some(holder) = stored.holder.as_ref().filter(|holder| holder.run == id) {
         if let Some(by) = stored.newer_than(&run).filter(|_| !taken) {
@@ -151,6 +159,19 @@ where
     }
     ports.open(&Wait { deadline: ports.now() + LOCK_PATIENCE, ..wait.clone() }).await?;
     Ok(Settled::Waiting)
+}
+
+/// The environment's rule asks for consent that the run lacks: it was set, or changed, while the run waited. The run
+/// stands in nobody's way, and its state begins anew and asks.
+async fn ask_again<P>(ports: &P, wait: &Wait, run: &Run) -> Answer<Settled>
+where
+    P: Runs + Plans + Environments + Waits + Callbacks + Clock,
+{
+    let (pipeline, environment, _) = lock_of(wait)?;
+    release(ports, run, pipeline, environment).await?;
+    let rule = ports.environment(pipeline, environment).await?.protection;
+    let why = messages::lacks_consent(environment, rule.as_ref());
+    answer(ports, wait, Some((errors::ASK_AGAIN, &why))).await
 }
 
 /// Lets an environment take no deploys, or says who has done so before.

@@ -17,6 +17,7 @@ use crate::plan::{EnvironmentPlan, Target};
 use crate::ports::{
     Answer, Clock, Environments, Fault, History, Hooks, ReadCommits, ReadDefinitions, RunFilter, RunQuery,
 };
+use crate::protection::needed;
 use crate::run::Run;
 use crate::summary::{RunSummary, shown_ref};
 
@@ -30,14 +31,16 @@ pub(super) async fn request<P>(
     ports: &P,
     run: &Run,
     planned: &EnvironmentPlan,
-    rule: ApprovalRule,
     images: BTreeMap<String, ImageDigestRef>,
 ) -> Answer<ApprovalRequest>
 where
     P: Environments + History + Hooks + ReadCommits + ReadDefinitions + Clock,
 {
-    let serving = ports.environment(pipeline_of(run)?, &planned.name).await?.current;
-    let serving = serving.as_ref().map(Serving::from);
+    let record = ports.environment(pipeline_of(run)?, &planned.name).await?;
+    let serving = record.current.as_ref().map(Serving::from);
+    // By this record alone: a rule that the caller has seen may be gone, and then nobody is needed.
+    let rule = needed(planned.approval, record.protection.as_ref());
+    let rule = rule.unwrap_or(ApprovalRule { required: 0, timeout_seconds: 0 });
     let (pushes, has_more) = pushes(ports, run, serving.as_ref()).await?;
     let mut notes = Vec::new();
     let mut told = |why: String| notes.push(line(&why));
@@ -52,6 +55,8 @@ where
     let mut request = ApprovalRequest {
         digest: approval::digest(&planned.name, &images),
         required: rule.required,
+        rule: record.protection,
+        rule_as_of: record.version,
         deadline: ports.now() + jiff::SignedDuration::from_secs(i64::from(rule.timeout_seconds)),
         images,
         serving,
