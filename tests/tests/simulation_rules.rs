@@ -7,10 +7,11 @@ use jiff::SignedDuration;
 use pushway_core::approval::{ApprovalState, Consent};
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::ports::Clock as _;
-use pushway_core::run::{Run, Status};
-use pushway_core::settle::{self, Declined};
+use pushway_core::run::Status;
+use pushway_core::settle;
 use pushway_core::testing::{Injected, World};
 use pushway_core::wait::Subject;
+use pushway_tests::issuer::Issuer;
 use pushway_tests::sim::every_call::{SHARPEST, at_every_call, push};
 use pushway_tests::sim::people::{arn, cookie, get, post, send, token, unsigned};
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, parse};
@@ -128,30 +129,53 @@ fn someone_whom_the_rule_does_not_name_is_told_who_may_and_leaves_no_trace() {
     assert_eq!(story.run(run).status, Status::Rejected);
 }
 
-/// Consents as someone of these groups, whom no issuer of the stories knows.
-fn approve_as(story: &Story, run: RunId, name: &str, groups: &[&str]) -> Result<Run, Declined> {
-    let groups: BTreeSet<String> = groups.iter().map(|&group| group.to_owned()).collect();
-    let digest = question(story, run).request.digest;
-    let consent = Consent { by: name.into(), groups, comment: None };
-    let world = story.world();
-    block_on(settle::approve(&*world, run, &parse("staging"), &digest, consent)).expect("it is written")
+/// Consents through the API as someone whom the issuer knows, with these groups.
+fn approve_signed_in(
+    story: &Story,
+    issuer: &Issuer,
+    run: RunId,
+    name: &str,
+    groups: &[&str],
+) -> (u64, Value) {
+    let mut claims = issuer.access();
+    (claims["email"], claims["groups"]) = (json!(name), json!(groups));
+    let bearer = format!("Bearer {}", issuer.token(&claims));
+    let path = format!("/v1/runs/{run}/environments/staging/approve");
+    let order = json!({ "digest": question(story, run).request.digest }).to_string();
+    let request = unsigned("POST", &path, &[("authorization", &bearer)], &order);
+    let answer = send(&story.world(), &request).expect("it answers");
+    (answer.status, answer.json())
 }
 
 #[test]
 fn a_member_of_a_group_may_and_what_else_they_belong_to_is_not_kept() {
     let mut story = Story::new();
-    protect(&story.world(), 2, &["group:release"]);
+    let clock = story.world();
+    let issuer = Issuer::at("https://login.example.com/pool", move || clock.now());
+    story.world().set_issuer(issuer.in_memory());
+    protect(&story.world(), 2, &["group:ops/*"]);
     let (commit, run) = asked(&mut story, "");
-    let declined = approve_as(&story, run, "person:eve", &["sales", "Release"]).expect_err("no member");
+    let consent = |story: &Story, name: &str, own: &[&str]| approve_signed_in(story, &issuer, run, name, own);
+    // With the scope, but without the group; a group of that name in other letters is another one.
+    let (status, problem) = consent(&story, "eve@example.com", &["release", "Ops/berlin", "ops"]);
+    let told = problem["detail"].as_str().unwrap_or_default();
     assert!(
-        matches!(&declined, Declined::NotTheirs(why) if why.contains("groups Release, sales")),
-        "{declined:?}"
+        status == 403 && told.contains("you are person:eve@example.com with groups Ops/berlin"),
+        "{problem}"
     );
-    approve_as(&story, run, "person:ada", &["sales", "release"]).expect("a member");
-    approve_as(&story, run, "person:bob", &["release"]).expect("a member");
+    assert_eq!(consent(&story, "ada@example.com", &["release", "ops/berlin"]).1["granted"], false);
+    // Nor is a token of such a name a member, whatever its scopes are.
+    let token = token(&story.world(), "ops", &["admin"], 1);
+    let path = format!("/v1/runs/{run}/environments/staging/approve");
+    let order = json!({ "digest": question(&story, run).request.digest }).to_string();
+    let bearer = format!("Bearer {token}");
+    let answer = send(&story.world(), &unsigned("POST", &path, &[("authorization", &bearer)], &order));
+    assert_eq!(answer.expect("it answers").status, 403);
+    assert_eq!(consent(&story, "bob@example.com", &["release", "ops/paris"]).1["granted"], true);
     let given = question(&story, run).given;
-    let kept: Vec<_> = given.iter().map(|consent| (consent.by.as_str(), consent.groups.len())).collect();
-    assert_eq!(kept, [("person:ada", 1), ("person:bob", 1)]);
+    let kept: Vec<String> =
+        given.iter().map(|consent| format!("{} {:?}", consent.by, consent.groups)).collect();
+    assert_eq!(kept, ["person:ada@example.com {\"ops/berlin\"}", "person:bob@example.com {\"ops/paris\"}"]);
     ended_well(&mut story, run, &commit);
 }
 
@@ -228,7 +252,11 @@ fn a_rule_that_comes_a_moment_after_the_last_consent_holds() {
     // The function that notes the consent reads the environment first, and can't when it would see to the rest.
     let before = story.world().call_count();
     story.world().inject_at(before + 7, Injected::Permanent);
-    approve_as(&story, run, "person:ada", &[]).expect("it is noted");
+    let digest = question(&story, run).request.digest;
+    let consent = Consent { by: arn("ada"), groups: BTreeSet::new(), comment: None };
+    let (world, staging) = (story.world(), parse("staging"));
+    let noted = block_on(settle::approve(&*world, run, &staging, &digest, consent));
+    assert!(noted.is_ok_and(|noted| noted.is_ok()));
     assert_eq!(story.world().calls()[before + 7].verb, "environment");
     assert!(question(&story, run).is_granted() && is_untouched(&story, run));
     protect(&story.world(), 1, &[&named("bob")]);
