@@ -3,9 +3,7 @@
 //! The world's calls give way once before they act; a random schedule polls the racing handlers, and the
 //! story goes on from wherever they have left it. Its invariants hold, and it comes to its usual end.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -18,31 +16,10 @@ use pushway_core::settle::{self, record};
 use pushway_core::source::{Hook, Provider};
 use pushway_core::testing::{Behaviour, BuildScript, TokenState, World};
 use pushway_core::wait::{Subject, Wait, Work};
+use pushway_tests::sim::race::{Racer, race};
 use pushway_tests::sim::story::{PIPELINE, Post, SECRET, Story, hook, old_image, parse, push_body};
 use pushway_tests::sim::{Events, block_on};
 use serde_json::{Value, json};
-
-type Racer<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
-
-/// Polls the racers in the order of the schedule until all are done.
-fn race(world: &World, racers: Vec<Racer<'_>>, schedule: &[u8]) {
-    world.set_yielding(true);
-    let mut racers: Vec<Option<Racer<'_>>> = racers.into_iter().map(Some).collect();
-    let mut turns = schedule.iter().copied().cycle();
-    for turn in 0.. {
-        assert!(turn < 10_000, "the racers keep each other from the end");
-        let open: Vec<usize> = (0..racers.len()).filter(|n| racers[*n].is_some()).collect();
-        let Some(last) = open.len().checked_sub(1) else { break };
-        let next = open[usize::from(turns.next().unwrap_or(0)).min(last)];
-        let done = racers[next].as_mut().is_some_and(|racer| {
-            matches!(racer.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()))
-        });
-        if done {
-            racers[next] = None;
-        }
-    }
-    world.set_yielding(false);
-}
 
 fn sweep(world: &World) -> Racer<'_> {
     Box::pin(async { assert_eq!(sweep::handle(world, None, json!({})).await.expect("it sweeps").failed, 0) })

@@ -1,12 +1,16 @@
 //! Stories of rules that an administrator sets for an environment: who must consent to deploys there, whatever the
 //! pipeline file says.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+use proptest::prelude::*;
 use pushway_core::approval::{ApprovalState, Consent};
+use pushway_core::environment::EnvironmentRecord;
 use pushway_core::ids::{CommitSha, RunId};
-use pushway_core::ports::Clock as _;
+use pushway_core::ports::{Clock as _, Environments as _, Written};
+use pushway_core::protection::ProtectionRule;
 use pushway_core::run::Status;
 use pushway_core::settle;
 use pushway_core::testing::{Injected, World};
@@ -14,6 +18,7 @@ use pushway_core::wait::Subject;
 use pushway_tests::issuer::Issuer;
 use pushway_tests::sim::every_call::{SHARPEST, at_every_call, push};
 use pushway_tests::sim::people::{arn, cookie, get, post, send, token, unsigned};
+use pushway_tests::sim::race::{Racer, race};
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, parse};
 use pushway_tests::sim::{Events, block_on};
 use serde_json::{Value, json};
@@ -264,6 +269,47 @@ fn a_rule_that_comes_a_moment_after_the_last_consent_holds() {
     assert!(is_untouched(&story, run) && question(&story, run).is_open());
     assert_eq!(approve(&story, "bob", run, "1").1["granted"], true);
     ended_well(&mut story, run, &commit);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    /// Whoever set the rule before the lock was taken is heeded, in whatever order the calls of both fall.
+    #[test]
+    fn a_rule_that_is_set_in_the_moment_of_the_last_consent_holds_unless_the_lock_is_taken(
+        schedule in proptest::collection::vec(0u8..2, 1..60)
+    ) {
+        let mut story = Story::new();
+        let (commit, run) = asked(&mut story, ASK);
+        let (world, staging) = (story.world(), parse("staging"));
+        let digest = question(&story, run).request.digest;
+        let consent = Consent { by: arn("ada"), groups: BTreeSet::new(), comment: None };
+        let rule = ProtectionRule::new(1, vec![named("bob")], "root".into(), world.now()).expect("a rule");
+        let was_taken = Cell::new(false);
+        let consenting: Racer<'_> = Box::pin(async {
+            // Too late, it is refused.
+            drop(settle::approve(&*world, run, &staging, &digest, consent).await);
+        });
+        let protecting: Racer<'_> = Box::pin(async {
+            loop {
+                let stored = world.environment(&parse("web"), &staging).await.expect("it is read");
+                let protection = Some(rule.clone());
+                let next = EnvironmentRecord { protection, version: stored.version + 1, ..stored.clone() };
+                if world.put_environment(&next).await.expect("it is written") == Written::Stored {
+                    was_taken.set(stored.is_held_by(run));
+                    break;
+                }
+            }
+        });
+        race(&world, vec![consenting, protecting], &schedule);
+        story.sim.run_for(SignedDuration::from_mins(5));
+        prop_assert_eq!(is_untouched(&story, run), !was_taken.get());
+        if !was_taken.get() {
+            prop_assert!(asks(&world, run) && question(&story, run).is_open());
+            prop_assert_eq!(&approve(&story, "bob", run, "1").1["granted"], &json!(true));
+        }
+        ended_well(&mut story, run, &commit);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) mod functions;
 mod interpreter;
 pub mod people;
 pub mod pull_request;
+pub mod race;
 pub mod story;
 
 use std::cell::{Cell, RefCell};
