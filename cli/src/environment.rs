@@ -1,20 +1,14 @@
 //! `pushway env` and `pushway rollback`: what serves in an environment, who may deploy there, and the way back.
-//!
-//! All but `unlock` asks the API. `unlock` works on the installation's table with the caller's own AWS
-//! credentials: who may write there may do this, nobody else.
 
 use std::process::ExitCode;
 
-use pushway_aws::account::Account;
 use pushway_core::environment::{Deployed, EnvironmentRecord, Freeze};
 use pushway_core::ids::{EnvironmentName, PipelineName, RunId};
 use pushway_core::messages::{self, deploys};
 use pushway_core::protection::ProtectionRule;
-use pushway_core::settle::{Unlocked, unlock};
 use serde_json::{Value, json};
 
 use crate::client::At;
-use crate::installation::Laptop;
 use crate::output;
 use crate::pipelines;
 use crate::start::report;
@@ -58,8 +52,16 @@ pub(crate) enum Verb {
     #[command(after_help = "Example: pushway env unprotect web production")]
     Unprotect(Which),
     /// Free it after a failed rollback, once you have looked at the service; see docs/operations.md.
-    #[command(after_help = "Example: pushway env unlock web production --table pushway-Table-1ABC")]
-    Unlock(Unlock),
+    #[command(
+        after_help = "Example: pushway env unlock web production --reason 'the old version serves again'"
+    )]
+    Unlock {
+        #[command(flatten)]
+        which: Which,
+        /// Why: what you have found, for the audit list.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// An environment.
@@ -69,17 +71,6 @@ pub(crate) struct Which {
     pipeline: PipelineName,
     /// Its name.
     environment: EnvironmentName,
-}
-
-/// Which environment to free.
-#[derive(clap::Args)]
-pub(crate) struct Unlock {
-    #[command(flatten)]
-    which: Which,
-    /// The installation's table: output TableName of its stack. Without it, the laptop engine of this folder
-    /// is meant.
-    #[arg(long, env = "PUSHWAY_TABLE")]
-    table: Option<String>,
 }
 
 /// Where to go back to.
@@ -109,11 +100,13 @@ impl Which {
 /// Runs a verb.
 pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<ExitCode> {
     let answer: Value = match verb {
-        Verb::Unlock(args) => return free(args).await,
         Verb::Ls(args) => return pipelines::environments(at, as_json, args).await,
         Verb::Show(which) => at.client().await?.get(&which.path(None), &[]).await?,
         Verb::Freeze { which, reason } => {
             at.client().await?.post(&which.path(Some("freeze")), &json!({ "reason": reason })).await?
+        }
+        Verb::Unlock { which, reason } => {
+            at.client().await?.post(&which.path(Some("unlock")), &json!({ "reason": reason })).await?
         }
         Verb::Unfreeze(which) => at.client().await?.post(&which.path(Some("unfreeze")), &json!({})).await?,
         Verb::Protect { which, required, approvers } => {
@@ -124,8 +117,14 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
     };
     if as_json {
         output::json(&answer)?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        tell(verb, answer)?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what an order has come to.
+fn tell(verb: &Verb, answer: Value) -> anyhow::Result<()> {
     let freeze = |of: &str| serde_json::from_value::<Option<Freeze>>(answer[of].clone());
     let rule = |of: &str| serde_json::from_value::<Option<ProtectionRule>>(answer[of].clone());
     match verb {
@@ -163,9 +162,19 @@ pub(crate) async fn main(at: &At, as_json: bool, verb: &Verb) -> anyhow::Result<
             }
             None => output::line("it was not protected")?,
         },
-        Verb::Ls(_) | Verb::Unlock(_) => {}
+        Verb::Unlock { which, .. } => {
+            let name = format!("{} of {}", which.environment, which.pipeline);
+            match answer["was"].as_str() {
+                Some(run) => {
+                    output::line(&format!("{name} is free; run {run} had kept it locked"))?;
+                    output::note("a run that waits for it goes on within a minute");
+                }
+                None => output::line(&format!("{name} was not locked"))?,
+            }
+        }
+        Verb::Ls(_) => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Starts a rollback.
@@ -220,27 +229,4 @@ fn describe(record: &EnvironmentRecord) -> Vec<String> {
             .map(|asking| format!("waits    run {} for approval or its time", asking.push.run)),
     );
     lines
-}
-
-async fn free(args: &Unlock) -> anyhow::Result<ExitCode> {
-    let ports = if let Some(table) = &args.table {
-        Account::from_environment().await.ports(table)
-    } else {
-        let laptop = Laptop::find("--table or PUSHWAY_TABLE").await?;
-        laptop.account().await?.ports(laptop.output("TableName")?)
-    };
-    let Which { pipeline, environment } = &args.which;
-    let name = format!("{environment} of {pipeline}");
-    match unlock(&ports, pipeline, environment).await? {
-        Unlocked::WasFree => output::line(&format!("{name} was not locked"))?,
-        Unlocked::Freed(run) => {
-            output::line(&format!("{name} is free; run {run} had kept it locked"))?;
-            output::note("a run that waits for it goes on within a minute");
-        }
-        Unlocked::InUse(run) => {
-            output::error(&format!("{name} is in use by run {run}, which is not over; wait for it"));
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -123,24 +123,25 @@ fn what_has_not_changed_is_not_sent_again() {
 /// Freezes an environment under a key.
 fn freeze(world: &World, who: &str, key: &str, reason: &str) -> Answer {
     world.advance(SignedDuration::from_secs(1));
-    let path = "/v1/environments/web/production/freeze";
+    let path = "/v1/environments/web/staging/freeze";
     let body = json!({ "reason": reason }).to_string();
     send(world, &signed("POST", who, path, &[("idempotency-key", key)], &body)).expect("it answers")
 }
 
 #[test]
 fn an_order_that_is_given_again_is_answered_as_before_and_carried_out_once() {
-    let story = Story::new();
+    let mut story = Story::new();
+    story.play();
     let world = story.world();
     let first = freeze(&world, "ada", "k1", "sale");
     assert_eq!(first.status, 200, "{}", first.body);
-    let path = "/v1/environments/web/production/unfreeze";
+    let path = "/v1/environments/web/staging/unfreeze";
     send(&world, &signed("POST", "ada", path, &[], "")).expect("it answers");
     let again = freeze(&world, "ada", "k1", "sale");
     assert_eq!((again.status, &again.body), (200, &first.body));
     assert_eq!(again.header("idempotency-replayed"), "true");
     // It was not carried out again.
-    let at = "/v1/environments/web/production";
+    let at = "/v1/environments/web/staging";
     let record = send(&world, &signed("GET", "ada", at, &[], "")).expect("it answers").json();
     assert_eq!(record["freeze"], Value::Null);
     // A key stands for one request, and is its owner's alone.
@@ -155,10 +156,11 @@ fn an_order_that_is_given_again_is_answered_as_before_and_carried_out_once() {
 
 #[test]
 fn an_order_whose_function_died_is_taken_up_once_its_time_is_over() {
-    let story = Story::new();
+    let mut story = Story::new();
+    story.play();
     let world = story.world();
     world.inject_on("put_environment", 1, Injected::DiesBefore);
-    let path = "/v1/environments/web/production/freeze";
+    let path = "/v1/environments/web/staging/freeze";
     let request = signed("POST", "ada", path, &[("idempotency-key", "k1")], "{\"reason\":\"sale\"}");
     assert!(send(&world, &request).is_none(), "its process dies");
     world.advance(SignedDuration::from_secs(1));
@@ -170,7 +172,8 @@ fn an_order_whose_function_died_is_taken_up_once_its_time_is_over() {
 
 #[test]
 fn every_change_is_noted_with_who_what_and_how_it_ended() {
-    let story = Story::new();
+    let mut story = Story::new();
+    story.play();
     let world = story.world();
     freeze(&world, "ada", "k1", "sale until Monday");
     world.advance(SignedDuration::from_secs(1));
@@ -220,8 +223,8 @@ fn every_change_is_noted_with_who_what_and_how_it_ended() {
     assert_eq!(world.environment_records()[0].freeze.as_ref().unwrap().reason, "sale until Monday");
     // An order whose function died stands there without an end.
     world.inject_on("put_environment", 1, Injected::DiesBefore);
-    let path = "/v1/environments/web/staging/freeze";
-    send(&world, &signed("POST", "ada", path, &[], "{\"reason\":\"x\"}"));
+    let path = "/v1/environments/web/staging/unfreeze";
+    send(&world, &signed("POST", "ada", path, &[], ""));
     let last = world.audit().pop().unwrap();
     assert_eq!((last.status, last.path.as_str()), (None, path));
 }
@@ -246,9 +249,10 @@ fn a37_a_token_is_shown_once_and_kept_nowhere() {
 
 #[test]
 fn bodies_that_are_no_json_or_too_large_are_refused_by_name() {
-    let story = Story::new();
+    let mut story = Story::new();
+    story.play();
     let world = story.world();
-    let path = "/v1/environments/web/production/freeze";
+    let path = "/v1/environments/web/staging/freeze";
     let send = |headers: &[(&str, &str)], body: &str| {
         send(&world, &signed("POST", "ada", path, headers, body)).unwrap()
     };

@@ -6,7 +6,7 @@ use pushway_core::fact::{JobStage, LogPointer, TestSummary};
 use pushway_core::ids::RunId;
 use pushway_core::test_case::{CaseStatus, TestCase, TestResults};
 use pushway_core::testing::{BuildScript, World};
-use pushway_tests::sim::people::{Answer, cookie, get, send, token, unsigned};
+use pushway_tests::sim::people::{Answer, cookie, get, send, signed, token, unsigned};
 use pushway_tests::sim::story::{PIPELINE, Story};
 use serde_json::json;
 
@@ -302,7 +302,7 @@ fn a_session_begins_with_a_token_and_ends_with_it() {
     assert_eq!((out.status, out.header("location")), (303, "/sign-in"));
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     // A token that is revoked ends its sessions.
-    let revoke = pushway_tests::sim::people::signed("POST", "ada", "/v1/tokens/ada-laptop/revoke", &[], "");
+    let revoke = signed("POST", "ada", "/v1/tokens/ada-laptop/revoke", &[], "");
     send(&world, &revoke).expect("it answers");
     assert_eq!(with(&story, &mine, "/", &[]).status, 303);
     // The API takes no cookies.
@@ -346,6 +346,10 @@ fn a33_an_act_takes_the_form_of_this_very_session_and_the_right_scope() {
     let page = with(&story, &may, "/environments/web/staging", &[]).body;
     assert!(page.contains("sale &#60;b&#62;") && page.contains("/unfreeze\""), "{page}");
     // Another act from pages of the same version is an order of its own, whatever its words are.
+    for known in ["production", "canary"] {
+        let path = format!("/v1/environments/web/{known}/protect");
+        send(&world, &signed("POST", "ada", &path, &[], r#"{"required":1}"#)).expect("it answers");
+    }
     let other_place = post(&world, &may, "/environments/web/production/freeze", &form(&proof(&story, &may)));
     assert_eq!(other_place.status, 303, "{}", other_place.body);
     let words = format!("csrf={}&once=1&reason=true", proof(&story, &may));

@@ -5,10 +5,10 @@ use pushway_core::fact::{DeployFailureKind, Fact, JobStage, RollbackOutcome, Rol
 use pushway_core::plan::Place;
 use pushway_core::ports::Probed;
 use pushway_core::run::{Run, Status};
-use pushway_core::settle::{Unlocked, unlock};
 use pushway_core::testing::{Behaviour, Breaker, BuildScript, Injected, Manner, answered};
-use pushway_tests::sim::block_on;
+use pushway_tests::sim::people::post;
 use pushway_tests::sim::story::{PIPELINE, Story, image_of, old_image, parse};
+use serde_json::{Value, json};
 
 fn cause(run: &Run) -> String {
     let cause = run.cause.as_ref().unwrap_or_else(|| panic!("{} has no cause", run.status));
@@ -154,15 +154,17 @@ fn f31_a_rollback_that_fails_is_said_aloud_and_keeps_the_lock() {
     assert_eq!(story.movers().iter().filter(|who| **who == "pushway").count(), 2);
     // Once they have looked, they free it by hand, and the next run goes on.
     let world = story.world();
-    let free = || {
-        let (pipeline, environment) = (run.pipeline.as_ref().unwrap(), &run.environments[0].name);
-        block_on(unlock(&*world, pipeline, environment)).unwrap()
+    let free = |by: &str| {
+        let (status, answer) =
+            post(&world, by, "/v1/environments/web/staging/unlock", &json!({ "reason": "it serves" }));
+        (status, answer["was"].clone())
     };
-    assert_eq!(free(), Unlocked::Freed(run.id));
-    assert_eq!(free(), Unlocked::InUse(next), "a lock in use is not taken away");
+    assert_eq!(free("ada"), (200, json!(run.id)));
+    assert_eq!(free("bob").0, 409, "a lock in use is not taken away");
     story.sim.run();
     assert_eq!(story.run(next).status, Status::Succeeded);
-    assert_eq!(free(), Unlocked::WasFree);
+    assert_eq!(free("eve"), (200, Value::Null));
+    assert!(world.audit().iter().any(|entry| entry.operation == "unlock" && entry.by.ends_with("/ada")));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use pushway_core::ledger::{Kind, Ledger, RunLedger};
 use pushway_core::messages::money::seconds;
 use pushway_core::ports::{Clock as _, Plans as _};
 use pushway_core::prices::Prices;
-use pushway_core::run::{JobState, Status};
+use pushway_core::run::{JobState, Run, Status};
 use pushway_core::testing::{Behaviour, BuildScript, World};
 use pushway_core::views::ServiceMessage;
 use pushway_tests::sim::block_on;
@@ -70,6 +70,44 @@ fn a_run_that_queues_is_approved_fails_and_is_rolled_back_has_all_of_it_in_its_l
     ");
     insta::assert_snapshot!(time.summary(), @"3 h 3 min in all: waiting for people 3 h 0 min, jobs and tasks 1 min 4 s, waiting for other runs 1 min 0 s, waiting for a build machine 16.0 s, rollout 15.0 s, rollback 15.0 s, checks 9.0 s");
     assert!(time.is_over && time.total(Kind::Rollback) > 0);
+}
+
+#[test]
+fn people_who_are_asked_again_by_a_new_rule_are_waited_for_again() {
+    let mut story = Story::new();
+    let steer = |story: &Story, verb: &str, body: &serde_json::Value| {
+        let path = format!("/v1/environments/web/staging/{verb}");
+        assert_eq!(post(&story.world(), "root", &path, body).0, 200);
+    };
+    story.know_staging();
+    steer(&story, "freeze", &json!({ "reason": "sale" }));
+    let commit =
+        story.commit_with(&[("pushway.yml", &format!("{PIPELINE}    approval: {{ timeout: 8h }}\n"))]);
+    let id = story.push("main", &commit);
+    let asks = |world: &World| {
+        let approval = |run: Run| run.environments.first().and_then(|state| state.approval.clone());
+        world.stored_run(id).and_then(approval).is_some_and(|approval| approval.is_open())
+    };
+    let approve = |story: &Story, name: &str| {
+        let digest = story.run(id).environments[0].approval.clone().unwrap().request.digest;
+        let path = format!("/v1/runs/{id}/environments/staging/approve");
+        assert_eq!(post(&story.world(), name, &path, &json!({ "digest": digest })).0, 200);
+    };
+    story.sim.run_until(asks);
+    story.sim.run_for(SignedDuration::from_hours(1));
+    approve(&story, "ada");
+    story.sim.run_for(SignedDuration::from_hours(4));
+    steer(&story, "protect", &json!({ "required": 2 }));
+    story.sim.run_until(asks);
+    story.sim.run_for(SignedDuration::from_hours(2));
+    approve(&story, "bob");
+    story.sim.run_for(SignedDuration::from_hours(5));
+    steer(&story, "unfreeze", &json!({}));
+    story.sim.run();
+    assert_eq!(story.run(id).status, Status::Succeeded);
+    let RunLedger { time, .. } = ledger(&story, id);
+    let hours = |kind| time.total(kind) / 3_600_000;
+    assert_eq!((hours(Kind::Approval), hours(Kind::Window)), (3, 9), "{}", lines(&time));
 }
 
 #[test]
@@ -230,6 +268,7 @@ fn delivery_a_freeze_draining_and_a_watch_are_each_told_apart() {
     let pipeline = format!("{PIPELINE}    watch: {{ for: 3m }}\n");
     let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
     let at = "/v1/environments/web/staging";
+    story.know_staging();
     assert_eq!(post(&world, "ada", &format!("{at}/freeze"), &json!({ "reason": "sale" })).0, 200);
     let mut body = push_body("main", &commit);
     body["repository"]["pushed_at"] = json!((world.now() - SignedDuration::from_secs(4)).as_second());

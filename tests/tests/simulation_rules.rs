@@ -228,6 +228,7 @@ fn a_rule_that_comes_while_a_run_waits_for_its_time_makes_it_ask_first() {
     for more in ["", ASK] {
         let mut story = Story::new();
         let freeze = |story: &Story| steer(story, "freeze", &json!({ "reason": "sale" }));
+        story.know_staging();
         freeze(&story);
         let (commit, run) = pushed(&mut story, more);
         if !more.is_empty() {

@@ -30,15 +30,16 @@ impl CommitPage<'_> {
         self.forge.and_then(links::outside)
     }
 
-    fn pill(&self, deployment: &CommitDeployment) -> Pill {
-        match (&deployment.replaced, &deployment.left_broken_by) {
-            (None, None) => Pill::new(Tone::Ok, "Serves"),
-            (None, Some(_)) => Pill::new(Tone::Bad, "Newest good one; left broken by a later deploy"),
-            (Some(_), _) => Pill::new(Tone::Quiet, "Served before"),
-        }
-    }
-
     fn message(&self) -> &str {
         self.runs.first().map(|run| run.message.as_str()).unwrap_or_default()
+    }
+}
+
+/// What became of a deployment.
+fn state(deployment: &CommitDeployment) -> Pill {
+    match (&deployment.replaced, &deployment.left_broken_by) {
+        (None, None) => Pill::new(Tone::Ok, "Serves"),
+        (None, Some(_)) => Pill::new(Tone::Bad, "Left broken by a later deploy"),
+        (Some(_), _) => Pill::new(Tone::Quiet, "Served before"),
     }
 }

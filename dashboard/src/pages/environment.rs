@@ -44,6 +44,12 @@ impl EnvironmentPage<'_> {
         self.record.left.is_some() && self.frame.may(Scope::Approve)
     }
 
+    /// Whether the run that left it broken keeps its lock, until people have looked.
+    fn is_kept(&self) -> bool {
+        let (left, holder) = (&self.record.left, &self.record.holder);
+        left.as_ref().is_some_and(|left| holder.as_ref().is_some_and(|holder| holder.run == left.run))
+    }
+
     fn href(&self) -> String {
         links::environment(&self.record.pipeline, &self.record.name)
     }

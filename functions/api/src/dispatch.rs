@@ -93,6 +93,7 @@ where
             Verb::ShowEnvironment => Reply::ok(&environments::show(ports, call).await?),
             Verb::Freeze => Reply::ok(&environments::freeze(ports, call).await?),
             Verb::Unfreeze => Reply::ok(&environments::unfreeze(ports, call).await?),
+            Verb::Unlock => Reply::ok(&environments::unlock(ports, call).await?),
             Verb::Protect => Reply::ok(&environments::protect(ports, call).await?),
             Verb::Unprotect => Reply::ok(&environments::unprotect(ports, call).await?),
             Verb::RollBack => environments::rollback(ports, call).await,

@@ -1,17 +1,23 @@
 //! Environments: what serves, who holds or waits, who must consent, freezing, and the way back.
 
-use pushway_core::api::{Frozen, ProtectOrder, Protected, Reasoned, RollbackOrder, Unfrozen, Unprotected};
+use pushway_core::api::{
+    self, Frozen, ProtectOrder, Protected, Reasoned, RollbackOrder, Unfrozen, Unprotected,
+};
 use pushway_core::environment::{EnvironmentRecord, Freeze};
 use pushway_core::ids::{EnvironmentName, PipelineName};
 use pushway_core::intake::take_rollback;
-use pushway_core::ports::{Clock, Deliveries, Environments, Random, ReadRuns, StartExecutions};
+use pushway_core::ports::{Clock, Deliveries, Environments, History, Random, ReadRuns, StartExecutions};
 use pushway_core::protection::ProtectionRule;
-use pushway_core::settle::{self, load};
+use pushway_core::settle::{self, Unlocked, load};
 use pushway_core::source::Trigger;
 
 use crate::call::Call;
+use crate::pipelines::newest;
 use crate::reply::{Problem, Reply, words};
 use crate::start::answer;
+
+/// Runs of a pipeline that are looked through for an environment that was never deployed to.
+const LATE_RUNS: usize = 25;
 
 /// `GET /v1/environments/{pipeline}/{environment}`.
 pub(crate) async fn show<P: Environments>(ports: &P, call: &Call<'_>) -> Result<EnvironmentRecord, Problem> {
@@ -19,9 +25,18 @@ pub(crate) async fn show<P: Environments>(ports: &P, call: &Call<'_>) -> Result<
 }
 
 /// `POST /v1/environments/{pipeline}/{environment}/freeze`.
-pub(crate) async fn freeze<P: Environments + Clock>(ports: &P, call: &Call<'_>) -> Result<Frozen, Problem> {
+pub(crate) async fn freeze<P>(ports: &P, call: &Call<'_>) -> Result<Frozen, Problem>
+where
+    P: Environments + History + Clock,
+{
     let (pipeline, name) = names(call)?;
     let Reasoned { reason } = call.order()?;
+    if !is_known(ports, &pipeline, &name).await? {
+        return Err(Problem::NotFound(format!(
+            "nothing is known of the environment {name} of the pipeline {pipeline}: it was never deployed to, and no late \
+             run has it; GET /v1/pipelines/{pipeline} shows what there is"
+        )));
+    }
     let freeze = Freeze { by: call.by(), reason: words(&reason)?, since: ports.now() };
     let freeze = settle::freeze(ports, &pipeline, &name, freeze).await?;
     Ok(Frozen { freeze })
@@ -31,6 +46,24 @@ pub(crate) async fn freeze<P: Environments + Clock>(ports: &P, call: &Call<'_>) 
 pub(crate) async fn unfreeze<P: Environments>(ports: &P, call: &Call<'_>) -> Result<Unfrozen, Problem> {
     let (pipeline, name) = names(call)?;
     Ok(Unfrozen { was: settle::unfreeze(ports, &pipeline, &name).await? })
+}
+
+/// `POST /v1/environments/{pipeline}/{environment}/unlock`: frees one that a failed rollback has kept locked, once people
+/// have looked at it.
+pub(crate) async fn unlock<P>(ports: &P, call: &Call<'_>) -> Result<api::Unlocked, Problem>
+where
+    P: ReadRuns + Environments + Clock,
+{
+    let Reasoned { reason } = call.order()?;
+    words(&reason)?;
+    let EnvironmentRecord { pipeline, name, .. } = known(ports, call).await?;
+    match settle::unlock(ports, &pipeline, &name).await? {
+        Unlocked::WasFree => Ok(api::Unlocked { was: None }),
+        Unlocked::Freed(run) => Ok(api::Unlocked { was: Some(run) }),
+        Unlocked::InUse(run) => Err(Problem::Conflict(format!(
+            "{name} of {pipeline} is in use by run {run}, which is not over; wait for it, or stop it"
+        ))),
+    }
 }
 
 /// `POST /v1/environments/{pipeline}/{environment}/protect`: also for one that was never deployed to, since the rule is
@@ -71,6 +104,19 @@ where
 
 fn names(call: &Call<'_>) -> Result<(PipelineName, EnvironmentName), Problem> {
     Ok((call.parsed("pipeline")?, call.parsed("environment")?))
+}
+
+/// Whether there is such an environment: it has a record, or one of the pipeline's newest runs has it. A freeze of a
+/// name that nobody bears would keep nothing back.
+async fn is_known<P>(ports: &P, pipeline: &PipelineName, name: &EnvironmentName) -> Result<bool, Problem>
+where
+    P: Environments + History + Clock,
+{
+    if ports.environment(pipeline, name).await?.version > 0 {
+        return Ok(true);
+    }
+    let runs = newest(ports, pipeline, LATE_RUNS).await?;
+    Ok(runs.iter().flat_map(|run| run.environments.iter().flatten()).any(|brief| brief.name == *name))
 }
 
 /// An environment that something is known of.

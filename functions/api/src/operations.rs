@@ -42,6 +42,7 @@ pub(crate) enum Verb {
     ShowEnvironment,
     Freeze,
     Unfreeze,
+    Unlock,
     Protect,
     Unprotect,
     RollBack,
@@ -334,6 +335,14 @@ fn of_environments() -> Vec<Operation> {
             "Let deploys begin there again",
         )
         .gives::<api::Unfrozen>(),
+        steer(
+            Verb::Unlock,
+            "unlock",
+            "/v1/environments/{pipeline}/{environment}/unlock",
+            "Free what a failed rollback has kept locked, once people have looked at it",
+        )
+        .takes::<api::Reasoned>()
+        .gives::<api::Unlocked>(),
         post(
             Verb::Protect,
             "protect",

@@ -318,6 +318,13 @@ pub struct Unfrozen {
     pub was: Option<Freeze>,
 }
 
+/// That nobody holds an environment's lock any more who is over.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Unlocked {
+    /// The run that had kept it, if one had.
+    pub was: Option<RunId>,
+}
+
 /// What a pattern of approvers looks like: no control characters.
 const APPROVER: &str = r"^(arn|token|person|group):[^\x00-\x1f\x7f-\x9f]+$";
 

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pushway_core::contract::CaughtError;
+use pushway_core::environment::EnvironmentRecord;
 use pushway_core::fact::{Fact, JobStage, RollbackOutcome};
 use pushway_core::ids::{CommitSha, ImageDigestRef, RunId};
+use pushway_core::ports::{Environments as _, Written};
 use pushway_core::run::{Run, Status};
 use pushway_core::scheduled::StarterRef;
 use pushway_core::signature::{Secret, sign_github};
@@ -184,6 +186,17 @@ impl Story {
     pub fn push(&mut self, branch: &str, commit: &CommitSha) -> RunId {
         let post = self.post_of(branch, commit);
         self.send(&post).unwrap_or_else(|error| panic!("{error:?}")).run()
+    }
+
+    /// Lets the environment be one that was heard of before.
+    ///
+    /// # Panics
+    /// When it is.
+    pub fn know_staging(&self) {
+        let record =
+            EnvironmentRecord { version: 1, ..EnvironmentRecord::new(parse("web"), parse("staging")) };
+        let written = functions::block_on(self.world().put_environment(&record));
+        assert_eq!(written, Ok(Written::Stored));
     }
 
     /// Pushes the usual commit to main and plays to the end.

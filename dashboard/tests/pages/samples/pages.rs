@@ -97,15 +97,16 @@ fn run_pages(world: &World) -> Vec<(&'static str, String)> {
     let forge = &ForgePages { commit: address.clone(), git_ref: address.clone(), pull_request: address };
     let checks =
         [CheckBuild { environment: parsed("staging"), name: parsed("smoke"), state: world.check.clone() }];
-    let run = |frame, (run, journal): &(Run, Vec<Entry>)| {
+    let run_for = |frame, (run, journal): &(Run, Vec<Entry>), may_continue: &Approvers| {
         let time = Ledger::so_far(now(), journal, None);
         let ledger = &RunLedger { time, money: world.money.clone(), usage: Usage::default() };
         let (is_failed, is_broken) = (run.id == world.failed.0.id, run.id == world.broken.0.id);
         let checks = if is_failed { &checks[..] } else { &[] };
         let tests = if is_broken { &world.tests[..] } else { &[] };
-        let may_continue = &Approvers::ANYONE;
         RunPage { frame, run, journal, forge, ledger, tests, checks, may_continue }.render().unwrap()
     };
+    let run = |frame, story: &(Run, Vec<Entry>)| run_for(frame, story, &Approvers::ANYONE);
+    let rule = world.record.protection.as_ref().unwrap();
     let (going, production) = (&world.going.0, parsed("production"));
     let approval = going.environment(&production).and_then(|state| state.approval.as_ref()).unwrap();
     let job = &world.failed.0.jobs[1];
@@ -113,6 +114,7 @@ fn run_pages(world: &World) -> Vec<(&'static str, String)> {
         ("run-failed", run(&owner, &world.failed)),
         ("run-going", run(&owner, &world.going)),
         ("run-paused", run(&owner, &world.paused)),
+        ("run-paused-other", run_for(&owner, &world.paused, &rule.approvers)),
         ("run-broken", run(&owner, &world.broken)),
         ("run-rejected", run(&owner, &world.rejected)),
         ("run-reader", run(&reader, &world.paused)),
