@@ -55,6 +55,38 @@ fn a_run_can_be_followed_by_its_journal_and_its_logs() {
 }
 
 #[test]
+fn the_log_of_a_job_that_never_ended_is_over_with_its_run() {
+    let mut story = Story::new();
+    let first = story.commit();
+    let run = story.push("main", &first);
+    story.sim.run_until(|world| {
+        world.stored_run(run).is_some_and(|run| run.jobs.iter().any(|job| job.build.is_some()))
+    });
+    let stream = story.world().builds()[0].id.clone();
+    let path = |stage: &str| format!("/v1/runs/{run}/jobs/{stage}/log");
+    assert_eq!(get(&story, &path("build/image")).1["over"], json!(false), "it runs");
+    assert_eq!(get(&story, &path("test/unit")).1["over"], json!(false), "it will come");
+    let stop = signed(
+        "POST",
+        "ada",
+        &format!("/v1/runs/{run}/stop"),
+        &[("idempotency-key", "k")],
+        r#"{"reason":"no"}"#,
+    );
+    send(&story.world(), &stop).expect("it answers");
+    story.sim.run();
+    let stopped = story.run(run);
+    assert!(stopped.status.is_terminal() && stopped.jobs[0].end.is_none(), "{stopped:?}");
+    story.world().add_log(&LogPointer { group: "/pushway/builds".into(), stream }, &["one"]);
+    let (_, page) = get(&story, &path("build/image"));
+    assert_eq!((page["lines"].as_array().unwrap().len(), &page["over"]), (1, &json!(false)));
+    let (_, rest) =
+        get(&story, &format!("{}?cursor={}", path("build/image"), page["next"].as_str().unwrap()));
+    assert_eq!((rest["lines"].as_array().unwrap().len(), &rest["over"]), (0, &json!(true)));
+    assert_eq!(get(&story, &path("test/unit")).1["over"], json!(true), "it never began");
+}
+
+#[test]
 fn the_list_is_newest_first_and_its_pages_leave_nothing_out() {
     let mut story = Story::new();
     let mut ids = Vec::new();

@@ -139,11 +139,13 @@ pub(crate) async fn log<P: ReadRuns + Plans + ReadBuilds + ReadLogs>(
     let LogFrom { cursor } = call.query()?;
     let run = asked(ports, call).await?;
     let state = job(ports, &run, (call.text("stage"), call.text("job"))).await?;
+    // A job that a stop or a newer push has cut off never gets an end.
+    let is_over = state.end.is_some() || run.status.is_terminal();
     let Some(log) = pointer(ports, &state).await? else {
-        return Ok(JobLog { lines: Vec::new(), next: None, over: state.end.is_some() });
+        return Ok(JobLog { lines: Vec::new(), next: None, over: is_over });
     };
     let page = ports.log(&log, cursor.as_deref()).await?;
-    let over = state.end.is_some() && page.next == cursor;
+    let over = is_over && page.next == cursor;
     Ok(JobLog { lines: page.lines, next: page.next, over })
 }
 
