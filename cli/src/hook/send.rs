@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use pushway_aws::account::chain;
 use pushway_core::delivery::git::headers;
 use pushway_core::fact::bounded;
 use pushway_core::signature::{Secret, sign_standard};
@@ -66,10 +67,4 @@ impl Deliver for Sender {
             _ => Undelivered::Later(why),
         })
     }
-}
-
-/// An error with what caused it: the outermost says little more than that something was sent.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -51,8 +51,9 @@ impl ApiCall {
 
     /// Sends the request. A fault is retryable where no whole answer came.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer<ApiAnswer> {
-        let broken =
-            |error: reqwest::Error| Fault::Retryable(format!("{} {}: {error}", self.method(), self.url));
+        let broken = |error: reqwest::Error| {
+            Fault::Retryable(format!("{} {}: {}", self.method(), self.url, chain(&error)))
+        };
         let answer = request.timeout(API_TIMEOUT).send().await.map_err(broken)?;
         let status = answer.status().as_u16();
         let body = answer.text().await.map_err(broken)?;
@@ -88,11 +89,17 @@ impl Account {
         let provider = provider.ok_or_else(|| {
             Fault::Permanent("no AWS credentials are configured; see `aws configure`".into())
         })?;
-        let credentials = provider.provide_credentials().await.map_err(|error| permanent(&error))?;
+        let credentials = provider.provide_credentials().await.map_err(|error| {
+            Fault::Permanent(format!(
+                "no AWS credentials could be had: {}; see `aws configure`",
+                chain(&error)
+            ))
+        })?;
         let identity = credentials.into();
+        let configured = self.config.region().map_or("us-east-1", Region::as_ref);
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
-            .region(self.config.region().map_or("us-east-1", Region::as_ref))
+            .region(region_of(&call.url).unwrap_or(configured))
             .name("execute-api")
             .time(SystemTime::now())
             .settings(SigningSettings::default())
@@ -108,15 +115,31 @@ impl Account {
     }
 }
 
+/// An error with what caused it: the outermost says little more than that something was sent.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The region that an API's own host name tells (API Gateway Developer Guide, "Invoke HTTP APIs"); a domain of its
+/// owner's tells none. A signature for another region is refused, whatever a person's configuration says.
+fn region_of(url: &Url) -> Option<&str> {
+    let mut parts = url.host_str()?.split('.').skip(1);
+    let (service, region, domain) = (parts.next()?, parts.next()?, parts.next()?);
+    (service == "execute-api" && domain == "amazonaws").then_some(region)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn signature(body: Option<&str>, key: Option<&str>) -> String {
+    const HOST: &str = "api.example.com";
+
+    async fn signature(host: &str, body: Option<&str>, key: Option<&str>) -> String {
         let credentials = aws_credential_types::Credentials::new("AKIDEXAMPLE", "key", None, None, "test");
         let account = Account::emulated("http://127.0.0.1:1", "eu-west-1", credentials).await;
         let call = ApiCall {
-            url: Url::parse("https://api.example.com/v1/runs").unwrap(),
+            url: Url::parse(&format!("https://{host}/v1/runs")).unwrap(),
             body: body.map(str::to_owned),
             idempotency_key: key.map(str::to_owned),
         };
@@ -125,12 +148,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_signature_is_for_the_region_that_the_address_names() {
+        for (host, region) in [
+            ("abc.execute-api.ap-south-1.amazonaws.com", "ap-south-1"),
+            ("abc.execute-api.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("abc.execute-api.localhost", "eu-west-1"),
+            ("api.example.com", "eu-west-1"),
+        ] {
+            let signed = signature(host, None, None).await;
+            assert!(signed.contains(&format!("/{region}/execute-api/")), "{host}: {signed}");
+        }
+    }
+
+    #[tokio::test]
     async fn the_signature_covers_the_body_and_the_key() {
-        let signed = signature(Some("{}"), Some("k1")).await;
+        let signed = signature(HOST, Some("{}"), Some("k1")).await;
         assert!(signed.contains("/eu-west-1/execute-api/aws4_request"), "{signed}");
         assert!(signed.contains("SignedHeaders=content-type;host;idempotency-key;x-amz-date"), "{signed}");
         let part = |signed: &str| signed.rsplit('=').next().unwrap().to_owned();
-        for other in [signature(Some("{ }"), Some("k1")).await, signature(Some("{}"), Some("k2")).await] {
+        for other in
+            [signature(HOST, Some("{ }"), Some("k1")).await, signature(HOST, Some("{}"), Some("k2")).await]
+        {
             assert_ne!(part(&signed), part(&other));
         }
     }

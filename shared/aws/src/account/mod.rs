@@ -17,7 +17,7 @@ use pushway_core::ports::{Answer, Fault};
 use pushway_core::source::Hook;
 use pushway_core::subscription::Subscriptions;
 
-pub use api::{ApiAnswer, ApiCall};
+pub use api::{ApiAnswer, ApiCall, chain};
 
 use crate::errors::{code, fault, incomplete};
 use crate::{Aws, Settings};
