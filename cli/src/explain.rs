@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use pushway_core::explain::Explanation;
 use pushway_core::ids::{CommitSha, DeliveryId, HookId, RunId};
+use pushway_core::listing::RunFilter;
 use pushway_core::source::Provider;
 use serde_json::{Value, json};
 
 use crate::client::{At, Client};
 use crate::installation::hook_id;
 use crate::output;
-use crate::start::full_ref;
 
 /// What to explain.
 #[derive(clap::Args)]
@@ -85,7 +85,7 @@ fn question(args: &Args) -> anyhow::Result<(&'static str, Vec<(&'static str, Str
         return Ok(("delivery", query));
     }
     let branch = args.branch.as_deref().unwrap_or_default();
-    query.push(("ref", full_ref(branch)?.to_string()));
+    query.push(("ref", RunFilter::branch(branch)?.to_string()));
     Ok(("ref", query))
 }
 

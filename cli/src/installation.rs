@@ -97,14 +97,20 @@ pub(crate) struct Laptop {
 }
 
 impl Laptop {
-    /// The engine that runs in this folder; `instead` is what would name another installation.
+    /// The engine of this folder; `instead` is what would name another installation.
     pub(crate) async fn find(instead: &str) -> anyhow::Result<Self> {
+        Self::here().await?.ok_or_else(|| no_installation(instead))
+    }
+
+    /// The engine of this folder, if it was started. One that does not answer is an error: whoever started it means it
+    /// and no other installation.
+    pub(crate) async fn here() -> anyhow::Result<Option<Self>> {
         let here = std::env::current_dir().context("find the current folder")?;
         let engine = Engine::new(&here)?;
         if engine.status() == Status::Down {
-            bail!("no installation is named: give {instead}, or start one here with `pushway local up`");
+            return Ok(None);
         }
-        Self::of(engine.running()?).await
+        Self::of(engine.running()?).await.map(Some)
     }
 
     /// The installation on an engine that runs.
@@ -131,6 +137,11 @@ impl Laptop {
         let emulator = self.running.emulator()?;
         Ok(Account::emulated(emulator.endpoint(), emulator.region(), emulator.credentials().clone()).await)
     }
+}
+
+/// Nothing says which installation is meant; `instead` is what would.
+pub(crate) fn no_installation(instead: &str) -> anyhow::Error {
+    anyhow::anyhow!("no installation is named: give {instead}, or start one here with `pushway local up`")
 }
 
 #[cfg(test)]

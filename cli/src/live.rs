@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use pushway_core::run::{EnvironmentState, JobState, Run};
+use pushway_core::run::Run;
 
-use crate::output;
+use crate::{output, words};
 
 /// How often what runs moves.
 const TICK: Duration = Duration::from_millis(120);
@@ -55,8 +55,8 @@ impl Board {
     }
 
     /// Draws the run as it is now.
-    pub(crate) fn show(&mut self, run: &Run, words_of: &Words, now: Timestamp) {
-        for (n, row) in rows(run, words_of, now).into_iter().enumerate() {
+    pub(crate) fn show(&mut self, run: &Run, now: Timestamp) {
+        for (n, row) in rows(run, now).into_iter().enumerate() {
             if n == self.lines.len() {
                 self.lines.push((
                     Doing::Waits,
@@ -96,15 +96,10 @@ fn style(doing: Doing) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// How jobs and environments are put into words, as `pushway run show` does it.
-pub(crate) struct Words {
-    pub(crate) job: fn(&Run, &JobState) -> String,
-    pub(crate) environment: fn(&EnvironmentState) -> String,
-}
-
-fn rows(run: &Run, words_of: &Words, now: Timestamp) -> Vec<Row> {
+fn rows(run: &Run, now: Timestamp) -> Vec<Row> {
     let jobs = run.jobs.iter().map(|job| {
         let doing = match &job.end {
+            _ if job.taken_from.is_some() => Doing::IsGood,
             _ if job.attempt == 0 => Doing::Waits,
             None if run.status.is_terminal() => Doing::Waits,
             None => Doing::Runs,
@@ -116,7 +111,7 @@ fn rows(run: &Run, words_of: &Words, now: Timestamp) -> Vec<Row> {
         let took =
             job.started_at.filter(|_| doing != Doing::Waits).map(|from| took(from, ended.unwrap_or(now)));
         let took = took.map_or_else(String::new, |took| format!("  {took}"));
-        Row { doing, name: job.job.to_string(), words: format!("{}{took}", (words_of.job)(run, job)) }
+        Row { doing, name: job.job.to_string(), words: format!("{}{took}", words::job(run, job)) }
     });
     let environments = run.environments.iter().map(|state| {
         let doing = match state {
@@ -126,18 +121,14 @@ fn rows(run: &Run, words_of: &Words, now: Timestamp) -> Vec<Row> {
             _ => Doing::Waits,
         };
         let name = format!("environment {}", state.name);
-        Row { doing, name, words: (words_of.environment)(state) }
+        Row { doing, name, words: words::environment(run, state) }
     });
     jobs.chain(environments).collect()
 }
 
-/// How long something took, as people say it.
+/// How long something took, as people say it; clocks may differ.
 fn took(from: Timestamp, until: Timestamp) -> String {
-    match until.duration_since(from).as_secs().max(0) {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        seconds => format!("{} h {:02} min", seconds / 3_600, seconds % 3_600 / 60),
-    }
+    output::long(u64::try_from(until.duration_since(from).as_secs()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -151,7 +142,7 @@ mod tests {
         let from = Timestamp::UNIX_EPOCH;
         let told: Vec<String> =
             [0, 59, 60, 125, 3_600, 7_384].map(|seconds: i64| took(from, from + seconds.seconds())).into();
-        assert_eq!(told, ["0 s", "59 s", "1 min 00 s", "2 min 05 s", "1 h 00 min", "2 h 03 min"]);
+        assert_eq!(told, ["0 s", "59 s", "1 min 0 s", "2 min 5 s", "1 h 0 min", "2 h 3 min"]);
         assert_eq!(took(from + 1.second(), from), "0 s", "clocks may differ");
     }
 }

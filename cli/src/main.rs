@@ -1,7 +1,7 @@
 //! The `pushway` command: one file per verb.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 good, 1 the answer is
-//! bad or the work failed, 2 the command line is wrong.
+//! bad or the work failed, 2 the command line is wrong, 3 how a watched run ends could not be seen.
 
 mod approve;
 mod client;
@@ -35,14 +35,27 @@ mod steer;
 mod test_cases;
 mod token;
 mod validate;
+mod watch;
+mod words;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+/// The exit code of who was asked to watch a run and could not.
+const UNSEEN: u8 = 3;
+
+/// What no flag says.
+const ENVIRONMENT: &str = "\
+PUSHWAY_TOKEN is the API token of machines that keep no profile. Without a token, requests are signed with your AWS \
+credentials. What stands on the command line goes before the environment, and that before the profile `default`.
+
+Exit codes: 0 good; 1 the answer is bad, or the work failed; 2 the command line is wrong; 3 how a watched run ends \
+could not be seen.";
 
 /// CI/CD that lives in your own AWS account.
 #[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = ENVIRONMENT)]
 struct Cli {
     #[command(flatten)]
     at: client::At,
@@ -136,14 +149,16 @@ enum Verb {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let words = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
+    cli.at.note_flags(&words);
     match dispatch(cli).await {
         Ok(code) => code,
         // Whoever closed the pipe has read enough.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&format!("{error:#}"));
-            ExitCode::FAILURE
+            if error.is::<watch::Unseen>() { ExitCode::from(UNSEEN) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -75,18 +75,24 @@ impl Args {
     }
 }
 
+/// Characters of a day; whatever is longer is a time, whose hours are not to be lost.
+const DAY: usize = "2026-11-01".len();
+
 /// A time, a day in UTC, or how long ago.
 fn when(text: &str) -> Result<Timestamp, String> {
     let day = |day: Date| Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let text_of_day = (text.len() == DAY).then_some(text);
     let ago = |span: SignedDuration| Timestamp::now().checked_sub(span).ok();
     // A day is always 24 hours here: what is asked for is an age, not a date.
     let age = || match text.strip_suffix('d').map(str::parse::<i64>) {
         Some(Ok(days)) => days.checked_mul(24).map(SignedDuration::from_hours),
         _ => text.parse().ok(),
     };
-    let found = text.parse().ok().or_else(|| text.parse().ok().and_then(day)).or_else(|| age().and_then(ago));
+    let found =
+        text.parse().ok().or_else(|| text_of_day?.parse().ok().and_then(day)).or_else(|| age().and_then(ago));
     found.ok_or_else(|| {
-        "give a time (2026-11-01T12:00:00Z), a day (2026-11-01) or an age (90m, 12h, 7d)".into()
+        "give a time with its offset (2026-11-01T12:00:00Z), a day (2026-11-01) or an age (90m, 12h, 7d)"
+            .into()
     })
 }
 

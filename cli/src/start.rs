@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pushway_core::ids::{CommitSha, HookId, PipelineName, RefName, VariableName};
+use pushway_core::ids::{CommitSha, HookId, PipelineName, VariableName};
+use pushway_core::listing::RunFilter;
 use pushway_core::source::Provider;
 use serde_json::{Value, json};
 
@@ -63,8 +64,8 @@ fn variable(text: &str) -> Result<(VariableName, String), String> {
 pub(crate) async fn main(at: &At, as_json: bool, args: &Start) -> anyhow::Result<ExitCode> {
     let client = at.client().await?;
     let git_ref = match &args.git_ref {
-        Some(name) => full_ref(name)?,
-        None => full_ref(&default_branch(&client, args).await?)?,
+        Some(name) => RunFilter::branch(name)?,
+        None => RunFilter::branch(&default_branch(&client, args).await?)?,
     };
     let variables: BTreeMap<_, _> = args.variables.iter().cloned().collect();
     let order = json!({
@@ -104,12 +105,6 @@ pub(crate) fn report(as_json: bool, answer: &Value) -> anyhow::Result<ExitCode> 
         (None, rule) => output::line(&format!("nothing was started: {}", rule.unwrap_or("no rule is told")))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A ref as it is stored: a short name is a branch's.
-pub(crate) fn full_ref(name: &str) -> anyhow::Result<RefName> {
-    let full = if name.starts_with("refs/") { name.to_owned() } else { format!("refs/heads/{name}") };
-    Ok(full.parse()?)
 }
 
 async fn default_branch(client: &Client, args: &Start) -> anyhow::Result<String> {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::output;
-use crate::run::watch;
+use crate::watch::watch;
 
 /// What to stop.
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) struct Retry {
     /// Keep its plan and all that was good in it: only what failed, and what comes after, is done again.
     #[arg(long)]
     from_failed: bool,
-    /// Follow the new run to its end; exits with 0 only if it succeeds.
+    /// Follow the new run to its end; exits with 0 if it succeeds, with 1 if not, and with 3 if that can't be seen.
     #[arg(long)]
     watch: bool,
 }
@@ -63,7 +63,9 @@ pub(crate) async fn retry(client: &Client, as_json: bool, args: &Retry) -> anyho
     let from = if args.from_failed { RetryFrom::Failed } else { RetryFrom::Start };
     let path = ["v1", "runs", &args.run.to_string(), "retry"].map(str::to_owned);
     let answer: RetryAnswer = client.post(&path, &json!({ "from": from })).await?;
-    if as_json {
+    if as_json && args.watch {
+        output::json_line(&answer)?;
+    } else if as_json {
         output::json(&answer)?;
     } else {
         output::line(&answer.run_id.to_string())?;

@@ -197,9 +197,13 @@ async fn runs_are_asked_for_by_every_filter_and_shown_with_what_became_of_them()
     let page: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&page["next"], &page["runs"][0]["id"]), (&json!("c2"), &json!(RUN)));
     // A wrong filter is a wrong command line.
-    for wrong in
-        [["--status", "happy"], ["--since", "yesterday"], ["--commit", "4b825dc6"], ["--pipeline", "A#B"]]
-    {
+    for wrong in [
+        ["--status", "happy"],
+        ["--since", "yesterday"],
+        ["--since", "2026-11-01T12:00"],
+        ["--commit", "4b825dc6"],
+        ["--pipeline", "A#B"],
+    ] {
         let words: Vec<&str> = ["runs"].into_iter().chain(wrong).collect();
         assert_eq!(crate::run(pushway(&words), "").await.code, 2, "{wrong:?}");
     }

@@ -10,6 +10,7 @@ mod connect;
 mod errors;
 mod forge;
 mod hook;
+mod watching;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
