@@ -54,7 +54,8 @@ fn describe(insights: &Insights) -> Vec<String> {
     let mut lines =
         vec![format!("{pipeline}, the last {days} days: {runs} runs, {}", dollars(money.nano_dollars))];
     if insights.is_cut {
-        lines.push("  there were more runs than are looked through; the oldest are missing".to_owned());
+        lines
+            .push(format!("  there were more runs than are looked through: this is since {}", insights.from));
     }
     for (what, spread) in
         [("waiting", insights.queue), ("jobs", insights.build), ("deploys", insights.deploy)]

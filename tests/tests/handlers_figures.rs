@@ -7,7 +7,7 @@ use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::run::{Run, Status};
 use pushway_core::testing::{Behaviour, BuildScript, Injected};
 use pushway_tests::sim::invoke;
-use pushway_tests::sim::people::{Answer, get, send, signed, unsigned};
+use pushway_tests::sim::people::{Answer, get, post, send, signed, unsigned};
 use pushway_tests::sim::story::{PIPELINE, Story};
 use serde_json::{Value, json};
 
@@ -101,6 +101,90 @@ fn a_deployment_brings_the_pushes_that_went_no_further_before_it() {
     assert_eq!(red.unwrap().environments, []);
 }
 
+/// The leads of what a run brought to staging, in minutes.
+fn leads(story: &Story, run: RunId) -> Vec<u32> {
+    let leads = figures(story, run).expect("it is over").environments.remove(0).leads;
+    leads.into_iter().map(|seconds| seconds / 60).collect()
+}
+
+#[test]
+fn a_push_is_brought_once_from_when_it_was_pushed_whatever_people_do_with_it() {
+    let mut story = Story::new();
+    let first = story.commit();
+    play(&mut story, &first);
+    // One that is refused, and one that fails and is retried twice.
+    let asking = format!("{PIPELINE}    approval: {{ required: 1 }}\n");
+    let refused = story.commit_with(&[("pushway.yml", &asking)]);
+    story.world().advance(SignedDuration::from_mins(10));
+    let id = story.push("main", &refused);
+    story.sim.run_until(|world| {
+        let asks = |run: Run| run.environments.iter().any(|state| state.approval.is_some());
+        world.stored_run(id).is_some_and(asks)
+    });
+    let path = format!("/v1/runs/{id}/environments/staging/reject");
+    assert_eq!(post(&story.world(), "ada", &path, &json!({ "reason": "no" })).0, 200);
+    story.sim.run();
+    assert_eq!(story.run(id).status, Status::Rejected);
+    let wanted = story.commit();
+    let fails = BuildScript::FailsIn("BUILD".into(), "exit status 1".into());
+    story.world().script_build(pushway_core::fact::JobStage::Test, "unit", None, fails);
+    let mut run = play(&mut story, &wanted);
+    for status in [Status::Failed, Status::Succeeded] {
+        assert_eq!(run.status, Status::Failed);
+        story.world().advance(SignedDuration::from_hours(1));
+        if status == Status::Succeeded {
+            let good = BuildScript::Succeeds(std::collections::BTreeMap::new());
+            story.world().script_build(pushway_core::fact::JobStage::Test, "unit", None, good);
+        }
+        let path = format!("/v1/runs/{}/retry", run.id);
+        let (_, answer) = post(&story.world(), "ada", &path, &json!({ "from": "start" }));
+        let again: RunId = answer["run_id"].as_str().unwrap().parse().unwrap();
+        story.sim.run();
+        tell(&story, again);
+        run = story.run(again);
+        assert_eq!(run.status, status, "{:?}", run.cause);
+    }
+    // The one that was retried, two hours ago, and before it the one that was refused.
+    let told = leads(&story, run.id);
+    assert!(told.len() == 2 && (120..125).contains(&told[0]) && (130..140).contains(&told[1]), "{told:?}");
+    // Once more by hand and by another retry: nothing new is brought.
+    let path = format!("/v1/runs/{}/retry", run.id);
+    for (path, order) in [
+        (path.as_str(), json!({ "from": "start" })),
+        ("/v1/runs", json!({ "provider": "github", "hook": "web", "ref": "refs/heads/main" })),
+    ] {
+        story.world().advance(SignedDuration::from_hours(1));
+        let (_, answer) = post(&story.world(), "ada", path, &order);
+        let again: RunId = answer["run_id"].as_str().unwrap_or_else(|| panic!("{answer}")).parse().unwrap();
+        story.sim.run();
+        tell(&story, again);
+        assert_eq!(story.run(again).status, Status::Succeeded);
+        assert_eq!(leads(&story, again), [0_u32; 0]);
+    }
+}
+
+#[test]
+fn a_deploy_that_ended_before_it_moved_anything_is_no_deployment() {
+    let mut story = Story::new();
+    let pipeline = format!("{PIPELINE}    before: [ {{ ecs_task: {{ command: [a], timeout: 5m }} }} ]\n");
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    let id = story.push("main", &commit);
+    story.sim.run_until(|world| {
+        let runs = |run: Run| run.environments.iter().any(|state| !state.before.is_empty());
+        world.stored_run(id).is_some_and(runs)
+    });
+    assert_eq!(
+        post(&story.world(), "ada", &format!("/v1/runs/{id}/stop"), &json!({ "reason": "no" })).0,
+        202
+    );
+    story.sim.run();
+    tell(&story, id);
+    let run = story.run(id);
+    assert!(run.status.is_terminal() && run.environments[0].deployment.is_none(), "{run:?}");
+    assert!(run.environments[0].rollout.is_some(), "it was prepared");
+    assert_eq!(figures(&story, id).expect("it is over").environments, []);
+}
+
 #[test]
 fn the_api_tells_a_runs_time_and_money_and_how_its_pipeline_delivers() {
     let mut story = Story::new();
@@ -172,6 +256,12 @@ fn a_badge_shows_the_last_finished_run_of_a_branch_to_whom_the_installation_lets
     let sick = story.commit();
     story.image_does(&sick, Behaviour::Sick(500));
     story.push("release/1", &sick);
+    story.sim.run();
+    // However many other branches' runs are newer.
+    for _ in 0..101 {
+        let other = story.commit();
+        story.push("release/2", &other);
+    }
     story.sim.run();
     let next = story.commit();
     let goes_on = story.push("main", &next);

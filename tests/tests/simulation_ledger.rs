@@ -209,6 +209,34 @@ fn of_jobs_side_by_side_the_one_that_was_waited_for_counts() {
 }
 
 #[test]
+fn a_build_that_was_cut_off_costs_what_it_ran_until_then() {
+    let mut story = Story::new();
+    let pipeline = PIPELINE.replace("buildspec.yml,", "buildspec.yml, arch: arm64,");
+    let commit = story.commit_with(&[("pushway.yml", &pipeline)]);
+    let id = story.push("main", &commit);
+    let builds = |world: &World| world.stored_run(id).is_some_and(|run| run.jobs[0].build.is_some());
+    story
+        .sim
+        .run_until(|world| world.stored_run(id).is_some_and(|run| !run.jobs.is_empty()) && builds(world));
+    assert_eq!(ledger(&story, id).usage.build_minutes, [].into(), "it still runs");
+    story.world().advance(SignedDuration::from_secs(200));
+    let path = format!("/v1/runs/{id}/stop");
+    assert_eq!(post(&story.world(), "ada", &path, &json!({ "reason": "no" })).0, 202);
+    story.sim.run();
+    let stopped = story.run(id);
+    assert!(stopped.status == Status::Stopped && stopped.jobs[0].end.is_none(), "{stopped:?}");
+    let RunLedger { usage, money, .. } = ledger(&story, id);
+    // Three minutes and twenty seconds, on the machine that was planned.
+    assert_eq!(usage.build_minutes, [("arm1.small".to_owned(), 4)].into());
+    assert_eq!((usage.estimated_minutes, money.items[0].nano_dollars), (4, 4 * 3_400_000));
+    // One that nobody has cut off is told by CodeBuild.
+    let next = story.commit();
+    let run = story.play_commit(&next);
+    let usage = ledger(&story, run.id).usage;
+    assert_eq!((usage.estimated_minutes, usage.build_minutes), (0, [("arm1.small".to_owned(), 2)].into()));
+}
+
+#[test]
 fn the_states_that_aws_charges_for_are_those_that_a_run_enters() {
     let healthy = |_: &mut Story| {};
     let red = |story: &mut Story| {

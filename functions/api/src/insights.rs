@@ -9,9 +9,10 @@ use pushway_core::badge;
 use pushway_core::ids::{EnvironmentName, PipelineName, RunId};
 use pushway_core::insights::{Answer, Insights, MAX_DAYS, Question, REACH, insights};
 use pushway_core::ledger::RunLedger;
+use pushway_core::listing::RunFilter;
 use pushway_core::ports::{
-    Answer as Read, Clock, FiguresQuery, History, Hooks, InsightSettings, Plans, ReadRuns, RunFigures,
-    RunQuery,
+    Answer as Read, Clock, FiguresQuery, History, Hooks, InsightSettings, ListPipelines, Plans, ReadRuns,
+    RunFigures, RunQuery,
 };
 use pushway_core::run::Status;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -27,7 +28,7 @@ use crate::runs;
 const DEFAULT_DAYS: u16 = 30;
 /// Runs that an answer looks through, of each pipeline.
 const MOST_RUNS: usize = 1_000;
-/// Runs that are looked through for the pipelines that there are, or for a badge: a page of a list.
+/// Runs that are looked through for the pipelines that ran lately, or of a branch for its badge: a page of a list.
 const LOOKED_THROUGH: usize = 100;
 /// Pipelines that are told of at once.
 const MOST_PIPELINES: usize = 10;
@@ -69,7 +70,7 @@ pub(crate) fn operations() -> Vec<Operation> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ask {
-    /// Only this pipeline; without it, the ten that ran last.
+    /// Only this pipeline; without it ten at most, those first that ran lately.
     pipeline: Option<PipelineName>,
     /// Only this environment.
     environment: Option<EnvironmentName>,
@@ -99,7 +100,7 @@ where
 /// `GET /v1/insights`.
 pub(crate) async fn show<P>(ports: &P, call: &Call<'_>) -> Result<Answer, Problem>
 where
-    P: History + RunFigures + InsightSettings + Clock,
+    P: History + ListPipelines + RunFigures + InsightSettings + Clock,
 {
     let Ask { pipeline, environment, days } = call.query()?;
     let days = days.unwrap_or(DEFAULT_DAYS);
@@ -134,14 +135,20 @@ where
     Ok(insights(&question, &page.figures, page.is_cut))
 }
 
-/// The pipelines that ran last, as far as a page of the history tells.
-async fn latest<P: History + Clock>(ports: &P) -> Read<BTreeSet<PipelineName>> {
+/// The pipelines that ran last, as far as a page of the history tells, and others where there is room for them.
+async fn latest<P: History + ListPipelines + Clock>(ports: &P) -> Read<BTreeSet<PipelineName>> {
     let query = RunQuery::newest(LOOKED_THROUGH, ports.now());
     let mut names = BTreeSet::new();
     for run in ports.list(&query).await?.runs {
         if names.len() < MOST_PIPELINES {
             names.extend(run.pipeline);
         }
+    }
+    if names.len() < MOST_PIPELINES {
+        let quiet = ports.pipelines(None, 2 * MOST_PIPELINES).await?.pipelines;
+        let quiet: Vec<_> =
+            quiet.into_iter().map(|claim| claim.pipeline).filter(|name| !names.contains(name)).collect();
+        names.extend(quiet.into_iter().take(MOST_PIPELINES - names.len()));
     }
     Ok(names)
 }
@@ -172,16 +179,20 @@ async fn last_status<P>(ports: &P, pipeline: PipelineName, branch: Option<String
 where
     P: ReadRuns + History + Hooks + Clock,
 {
-    let runs = newest(ports, &pipeline, LOOKED_THROUGH).await?;
-    let Some(newest) = runs.first() else { return Ok(None) };
     let branch = match branch {
         Some(branch) => branch,
-        None => default_branch(ports, newest.id).await?,
+        None => match newest(ports, &pipeline, 1).await?.first() {
+            Some(newest) => default_branch(ports, newest.id).await?,
+            None => return Ok(None),
+        },
     };
-    let wanted = format!("refs/heads/{branch}");
+    // A name that can't be a branch's is one of which nothing is known.
+    let Ok(git_ref) = format!("refs/heads/{branch}").parse() else { return Ok(None) };
+    let filter = RunFilter { pipeline: Some(pipeline), git_ref: Some(git_ref), ..RunFilter::default() };
+    let query = RunQuery { filter, ..RunQuery::newest(LOOKED_THROUGH, ports.now()) };
     // A newer push took its place: what it would have come to is not known.
     let counts = |status: Status| status.is_terminal() && status != Status::Superseded;
-    Ok(runs.iter().find(|run| run.git_ref.as_str() == wanted && counts(run.status)).map(|run| run.status))
+    Ok(ports.list(&query).await?.runs.iter().map(|run| run.status).find(|status| counts(*status)))
 }
 
 /// The default branch of a run's repository, as its hook knows it.

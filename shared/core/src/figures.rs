@@ -66,7 +66,7 @@ pub struct EnvironmentFigures {
     pub began_at: Timestamp,
     /// When the new version was live, or the old one was back, or it was left as it was.
     pub at: Timestamp,
-    /// For each push that it brought, its own first: seconds from the push until it was live.
+    /// For each push that it brought, its own first if it is one: seconds from the push until it was live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leads: Vec<u32>,
 }
@@ -83,7 +83,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// When the pushes were that a run brought to each environment, its own apart.
+/// When the pushes were that a run brought to each environment, its own first.
 pub type Changes = BTreeMap<EnvironmentName, Vec<Timestamp>>;
 
 impl Figures {
@@ -93,7 +93,7 @@ impl Figures {
         let ledger = Ledger::of(journal, plan);
         let touched = run.environments.iter().filter(|state| state.has_touched_service());
         let environments: Vec<EnvironmentFigures> =
-            touched.filter_map(|state| of_environment(state, journal, ledger.from, changes)).collect();
+            touched.filter_map(|state| of_environment(state, journal, changes)).collect();
         let deploy =
             |figures: &EnvironmentFigures| seconds(taken(journal, &figures.name)?, figures.at).into();
         let total = |kind| ledger.total(kind) / 1_000;
@@ -119,7 +119,6 @@ impl Figures {
 fn of_environment(
     state: &EnvironmentState,
     journal: &[Entry],
-    pushed: Timestamp,
     changes: &Changes,
 ) -> Option<EnvironmentFigures> {
     let own: Vec<&Entry> =
@@ -128,12 +127,15 @@ fn of_environment(
     let at = own.last()?.at.max(began);
     let outcome = match state.rollback_outcome() {
         _ if state.is_live() => Outcome::Deployed,
+        // It ended before the service was told to move, by a task before it or by a stop: nothing was deployed.
+        Some(RollbackOutcome::NotNeeded { .. } | RollbackOutcome::Held) if state.deployment.is_none() => {
+            return None;
+        }
         Some(RollbackOutcome::Restored { .. }) => Outcome::RolledBack,
         _ => Outcome::Failed,
     };
-    let others = changes.get(&state.name).into_iter().flatten();
-    let leads = std::iter::once(&pushed).chain(others).take(MAX_CHANGES).map(|pushed| seconds(*pushed, at));
-    let leads = if outcome == Outcome::Deployed { leads.collect() } else { Vec::new() };
+    let brought = changes.get(&state.name).filter(|_| outcome == Outcome::Deployed).into_iter().flatten();
+    let leads = brought.take(MAX_CHANGES).map(|pushed| seconds(*pushed, at)).collect();
     Some(EnvironmentFigures { name: state.name.clone(), outcome, began_at: began, at, leads })
 }
 

@@ -255,6 +255,7 @@ mod tests {
         let usage = Usage {
             build_minutes: [("arm1.small".into(), 7), ("general1.large".into(), 2)].into(),
             unknown_minutes: 1,
+            estimated_minutes: 0,
             transitions: 14,
             invocations: 30,
             lambda_gb_milliseconds: 1_501,

@@ -10,6 +10,7 @@ use sha2::Digest as _;
 
 use crate::ids::{CommitSha, EnvironmentName, PipelineName, RefName, RunId};
 use crate::run::{EnvironmentState, Run, Status};
+use crate::source::Trigger;
 
 /// What a summary takes at most as JSON, in bytes. An eventually consistent read of 24 KB is 3 read units (`DynamoDB`
 /// Developer Guide, "Read consistency"), so 25 items of an index may take 983 bytes each; 203 of them are its keys.
@@ -48,12 +49,56 @@ pub struct RunSummary {
     /// The run that it is a retry of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<RunId>,
+    /// What made it, where that was no push that a delivery told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<TriggerWord>,
     /// Its environments in the order of their deploys; not known of runs that were last written by an older version.
     #[serde(default)]
     pub environments: Option<Vec<EnvironmentBrief>>,
     /// How many environments more it has, which found no room here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub environments_left_out: usize,
+}
+
+/// What made a run, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerWord {
+    /// A push that a delivery told of.
+    Push,
+    /// A push that was found by a look at the repository.
+    Reconciled,
+    /// A pull or merge request.
+    PullRequest,
+    /// A schedule.
+    Schedule,
+    /// An image that was pushed to ECR.
+    Image,
+    /// A person, by hand.
+    Manual,
+    /// A person who wants an earlier version back.
+    Rollback,
+}
+
+impl TriggerWord {
+    /// Whether something new was brought by it.
+    pub fn is_push(self) -> bool {
+        matches!(self, Self::Push | Self::Reconciled | Self::PullRequest | Self::Image)
+    }
+}
+
+impl From<&Trigger> for TriggerWord {
+    fn from(trigger: &Trigger) -> Self {
+        match trigger {
+            Trigger::Push => Self::Push,
+            Trigger::Reconciled => Self::Reconciled,
+            Trigger::PullRequest(_) => Self::PullRequest,
+            Trigger::Schedule { .. } => Self::Schedule,
+            Trigger::Image { .. } => Self::Image,
+            Trigger::Manual { .. } => Self::Manual,
+            Trigger::Rollback { .. } => Self::Rollback,
+        }
+    }
 }
 
 /// An environment's place in a run, in two words.
@@ -160,6 +205,7 @@ impl From<&Run> for RunSummary {
             received_at: to_millis(run.received_at),
             updated_at: to_millis(run.updated_at),
             duration_seconds: over.and_then(|seconds| u64::try_from(seconds).ok()),
+            trigger: Some(TriggerWord::from(&run.source.trigger)).filter(|word| *word != TriggerWord::Push),
             retry_of: run.source.retry.as_ref().map(|retry| retry.of),
             cause: run.cause.as_ref().map(cause),
             environments: Some(run.environments.iter().map(brief).collect()),

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Entry, Fact, JobStage};
+use crate::fact::{Entry, Fact, JobId, JobStage};
+use crate::ids::EnvironmentName;
 use crate::ledger::{Kind, Ledger};
 use crate::plan::{Arch, Check, Plan};
 use crate::prices;
@@ -26,6 +27,10 @@ pub const INDEX_WRITES: u64 = 6;
 /// Bytes of a write request unit; a transaction takes two for each.
 const UNIT_BYTES: u64 = 1_024;
 
+/// The architecture of builds whose plan names none: an installation's functions, such as this one, and its builds share
+/// it (`template.yaml`, `Architecture`).
+const OWN_ARCH: Arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::X86_64 };
+
 /// Counts of what a run used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
@@ -35,6 +40,9 @@ pub struct Usage {
     /// Minutes of builds on machines that nothing names.
     #[serde(default)]
     pub unknown_minutes: u32,
+    /// How many of all these minutes are of builds that were cut off, of which only the start is known for sure.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub estimated_minutes: u32,
     /// State transitions.
     pub transitions: u32,
     /// Invocations of functions.
@@ -47,11 +55,16 @@ pub struct Usage {
     pub requests: u32,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
 impl Usage {
     /// What a run has used, from its journal, its plan and its time.
     pub fn of(run: &Run, journal: &[Entry], plan: Option<&Plan>, ledger: &Ledger) -> Self {
         let (transitions, tasks) = states(journal, plan);
-        let mut usage = Self { transitions, ..builds(journal, plan) };
+        let mut usage = Self { transitions, ..builds(run, journal, plan) };
         let of =
             |wanted: fn(&Fact) -> bool| count(journal.iter().filter(|entry| wanted(&entry.fact)).count());
         let builds = of(|fact| matches!(fact, Fact::JobEnded { .. } | Fact::CheckEnded { .. }));
@@ -74,6 +87,7 @@ impl Usage {
             *sum = sum.saturating_add(*minutes);
         }
         self.unknown_minutes = self.unknown_minutes.saturating_add(other.unknown_minutes);
+        self.estimated_minutes = self.estimated_minutes.saturating_add(other.estimated_minutes);
         self.transitions = self.transitions.saturating_add(other.transitions);
         self.invocations = self.invocations.saturating_add(other.invocations);
         self.lambda_gb_milliseconds =
@@ -82,7 +96,29 @@ impl Usage {
         self.requests = self.requests.saturating_add(other.requests);
     }
 
-    fn add_build(&mut self, machine: Option<String>, from: Timestamp, to: Timestamp) {
+    /// Adds a build by what CodeBuild has told of it, until `seen` if it still ran then.
+    fn add_told(
+        &mut self,
+        machine: Option<String>,
+        (from, to): (Option<Timestamp>, Option<Timestamp>),
+        seen: Timestamp,
+    ) {
+        match (from, to) {
+            (Some(from), Some(to)) => {
+                self.add_build(machine, from, to);
+            }
+            (Some(from), None) => self.add_estimate(machine, from, seen),
+            // CodeBuild knows no such build.
+            (None, _) => {}
+        }
+    }
+
+    fn add_estimate(&mut self, machine: Option<String>, from: Timestamp, to: Timestamp) {
+        let minutes = self.add_build(machine, from, to);
+        self.estimated_minutes = self.estimated_minutes.saturating_add(minutes);
+    }
+
+    fn add_build(&mut self, machine: Option<String>, from: Timestamp, to: Timestamp) -> u32 {
         let seconds = u64::try_from(to.duration_since(from).as_secs()).unwrap_or_default();
         let is_whole = to.duration_since(from).subsec_nanos() <= 0;
         let minutes = u32::try_from((seconds + u64::from(!is_whole)).div_ceil(60)).unwrap_or(u32::MAX).max(1);
@@ -91,36 +127,59 @@ impl Usage {
             None => &mut self.unknown_minutes,
         };
         *sum = sum.saturating_add(minutes);
+        minutes
     }
 }
 
-/// The minutes of every build, by machine: as told, or as planned.
-fn builds(journal: &[Entry], plan: Option<&Plan>) -> Usage {
+/// The minutes of every build, by machine: as told, or as planned. Of one that was cut off nobody tells the end: it is
+/// taken to have run from its start until it was.
+fn builds(run: &Run, journal: &[Entry], plan: Option<&Plan>) -> Usage {
     let mut usage = Usage::default();
-    let planned = |stage: JobStage, name: &crate::ids::JobName| {
-        let job = plan?.job(stage, name)?;
-        Some(prices::machine(job.compute, job.arch?))
+    let of_job = |job: &JobId| {
+        let planned = plan?.job(job.stage, &job.name)?;
+        Some(prices::machine(planned.compute, planned.arch.unwrap_or(OWN_ARCH)))
     };
+    let of_check = |environment: &EnvironmentName, check: u16| {
+        let planned = plan?.environment(environment)?.validate.get(usize::from(check))?;
+        let Check::Job(job) = planned else { return None };
+        Some(prices::machine(job.compute, job.arch.unwrap_or(OWN_ARCH)))
+    };
+    let (mut jobs, mut checks) = (BTreeMap::new(), BTreeMap::new());
     for entry in journal {
         match &entry.fact {
-            Fact::JobEnded { job, end, .. } => {
-                let Some((from, to)) = end.started_at.zip(end.ended_at) else { continue };
-                usage.add_build(end.machine.clone().or_else(|| planned(job.stage, &job.name)), from, to);
+            Fact::JobStarted { job, attempt, .. } => {
+                jobs.insert((job, *attempt), (entry.at, of_job(job)));
             }
-            Fact::CheckEnded { environment, check, end, .. } => {
-                let Some((from, to)) = end.started_at.zip(end.ended_at) else { continue };
-                let environment = plan.and_then(|plan| plan.environment(environment));
-                let job = environment.and_then(|planned| match planned.validate.get(usize::from(*check)) {
-                    Some(Check::Job(job)) => Some((job.compute, job.arch?)),
-                    _ => None,
-                });
-                let machine = |(compute, arch): (_, Arch)| prices::machine(compute, arch);
-                usage.add_build(end.machine.clone().or_else(|| job.map(machine)), from, to);
+            Fact::JobEnded { job, attempt, end } => {
+                jobs.remove(&(job, *attempt));
+                let machine = end.machine.clone().or_else(|| of_job(job));
+                usage.add_told(machine, (end.started_at, end.ended_at), entry.at);
+            }
+            Fact::CheckStarted { environment, job } => {
+                let (check, attempt) = (job.check, job.attempt);
+                checks.insert((environment, check, attempt), (entry.at, of_check(environment, check)));
+            }
+            Fact::CheckEnded { environment, check, attempt, end } => {
+                checks.remove(&(environment, *check, *attempt));
+                let machine = end.machine.clone().or_else(|| of_check(environment, *check));
+                usage.add_told(machine, (end.started_at, end.ended_at), entry.at);
             }
             _ => {}
         }
     }
+    if let Some(until) = cut_off(run, journal) {
+        for (from, machine) in jobs.into_values().chain(checks.into_values()) {
+            usage.add_estimate(machine, from, until);
+        }
+    }
     usage
+}
+
+/// When builds were stopped whose ends nobody was there to see; `None` while nothing says that they do not run.
+fn cut_off(run: &Run, journal: &[Entry]) -> Option<Timestamp> {
+    let is_asked = |entry: &&Entry| matches!(entry.fact, Fact::Overtaken { .. } | Fact::StopAsked { .. });
+    let over = journal.last().filter(|_| run.status.is_terminal());
+    journal.iter().find(is_asked).or(over).map(|entry| entry.at)
 }
 
 /// How many states were entered, and how many of them invoke a function (`statemachine/README.md`). What was tried

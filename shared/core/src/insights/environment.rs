@@ -31,6 +31,8 @@ fn read<'f>(touched: &[(&'f Figures, &'f EnvironmentFigures)]) -> Vec<Deployment
     let mut deployments: Vec<Deployment<'f>> = Vec::new();
     for (run, figures) in touched {
         let is_live = figures.outcome == Outcome::Deployed;
+        let mut newer = deployments.iter().rev().take_while(|one| one.figures.outcome != Outcome::Deployed);
+        let mends = newer.any(|one| one.recovery.is_none());
         if is_live {
             // Whatever was left broken before is over now.
             for broken in deployments.iter_mut().filter(|one| one.has_failed && one.recovery.is_none()) {
@@ -38,6 +40,10 @@ fn read<'f>(touched: &[(&'f Figures, &'f EnvironmentFigures)]) -> Vec<Deployment
             }
         }
         if run.is_rollback {
+            if mends {
+                // What was left broken served, and not the last good one: that was left by nobody's will.
+                continue;
+            }
             let undone = deployments.iter_mut().rev().find(|one| one.figures.outcome == Outcome::Deployed);
             if let Some(undone) = undone.filter(|undone| is_live && !undone.has_failed) {
                 (undone.has_failed, undone.recovery) = (true, Some((run.received_at, figures.at)));

@@ -35,15 +35,15 @@ const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub struct Insights {
     /// The pipeline.
     pub pipeline: PipelineName,
-    /// The span, in days.
+    /// The span that was asked for, in days.
     pub days: u16,
-    /// Its beginning.
+    /// Its beginning; where it is cut, when the oldest run was received that was looked at.
     pub from: Timestamp,
     /// Its end.
     pub to: Timestamp,
     /// Runs that ended in it.
     pub runs: u32,
-    /// Whether there were more runs than are looked through, so that the oldest ones are missing.
+    /// Whether there were more runs than are looked through, so that the span is shorter than was asked for.
     pub is_cut: bool,
     /// How long runs waited for others and for build machines; none where no run ended.
     pub queue: Option<Spread>,
@@ -148,12 +148,15 @@ struct Deployment<'f> {
 /// Answers from figures in any order, which may reach back further than the span; `is_cut` says that there are more.
 pub fn insights(question: &Question<'_>, figures: &[Figures], is_cut: bool) -> Insights {
     let Question { pipeline, environment, days, now, prices } = question;
-    let from = *now - SignedDuration::from_hours(i64::from(*days) * 24);
+    let asked = *now - SignedDuration::from_hours(i64::from(*days) * 24);
+    // Of what was before the oldest run that was looked at nothing is known, not even that nothing happened.
+    let oldest = figures.iter().map(|figures| figures.received_at).min().filter(|_| is_cut);
+    let from = oldest.map_or(asked, |oldest| oldest.clamp(asked, *now));
     let span = Span { from, to: *now };
     let ended: Vec<&Figures> = figures.iter().filter(|figures| span.holds(figures.ended_at)).collect();
     let all = deployments(figures, *environment);
-    let by_environment =
-        all.iter().map(|(name, all)| environment::of(name, &within(all, span), f64::from(*days) / 7.0));
+    let weeks_long = now.duration_since(from).as_secs_f64().max(1.0) / WEEK.as_secs_f64();
+    let by_environment = all.iter().map(|(name, all)| environment::of(name, &within(all, span), weeks_long));
     Insights {
         pipeline: (*pipeline).clone(),
         days: *days,

@@ -117,6 +117,37 @@ fn a_rollback_by_hand_says_that_the_deployment_before_it_failed_and_is_none_itse
 }
 
 #[test]
+fn a_rollback_by_hand_that_mends_what_was_left_broken_undoes_nothing_else() {
+    let good = run(0, Some(Outcome::Deployed), &[600]);
+    // It was held as it was, or could not be rolled back.
+    let broken = run(100, Some(Outcome::Failed), &[]);
+    let back = Figures { is_rollback: true, ..run(500, Some(Outcome::Deployed), &[]) };
+    let found = production(&[good.clone(), broken, back.clone()]);
+    assert_eq!((found.deployments, found.attempts, found.failed, found.unrecovered), (1, 2, 1, 0));
+    // From minute 105, when the broken one began, to minute 510.
+    assert_eq!(found.recovery_time.map(|time| (time.count, time.median_seconds)), Some((1, 405 * 60)));
+    // One that went back by itself left the good one serving: it is that one which is undone.
+    let undone = production(&[good, run(100, Some(Outcome::RolledBack), &[]), back]);
+    assert_eq!((undone.failed, undone.recovery_time.map(|time| time.count)), (2, Some(2)));
+}
+
+#[test]
+fn where_there_are_too_many_runs_a_span_begins_with_the_oldest_of_them() {
+    // Four in the last two weeks; what was before is not known, and is not zero.
+    let days = [16, 20, 24, 29];
+    let figures: Vec<Figures> =
+        days.map(|day| run(day * 24 * 60, Some(Outcome::Deployed), &[60])).into_iter().rev().collect();
+    let (pipeline, prices) = ("web".parse().unwrap(), Prices::published());
+    let question = Question { pipeline: &pipeline, environment: None, days: 30, now: now(), prices: &prices };
+    let found = insights(&question, &figures, true);
+    assert_eq!((found.from, found.days, found.is_cut), (at(16 * 24 * 60), 30, true));
+    assert_eq!((found.weeks.len(), found.weeks[0].from), (2, found.from));
+    assert_eq!(found.weeks.iter().map(|week| week.deployments).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(found.environments[0].deployments_per_week, Some(2.0));
+    assert_eq!(insights(&question, &figures, false).weeks.len(), 5);
+}
+
+#[test]
 fn a_span_holds_what_happened_in_it_and_weeks_add_up_to_it() {
     let early = run(-15, Some(Outcome::Deployed), &[1]);
     let late = run(29 * 24 * 60, Some(Outcome::Deployed), &[50]);

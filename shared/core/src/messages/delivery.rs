@@ -16,12 +16,13 @@ const DEFINITIONS: [[&str; 3]; 4] = [
         "Change lead time",
         "How long a change takes from being committed to version control until it runs where it is used.",
         "From the push until the version that holds it was live, for every push that a deployment brought: its own, and \
-         those of the branch since the version before. A commit that waited to be pushed is not seen.",
+         those of the branch since the version before, each commit once, from its first push. A commit that waited to \
+         be pushed is not seen.",
     ],
     [
         "Change fail rate",
         "The share of deployments that needed somebody to step in at once, such as by a rollback or a hotfix.",
-        "Of the deployments that touched the environment, those that failed there, and those that a rollback by hand \
+        "Of the deployments that moved the environment, those that failed there, and those that a rollback by hand \
          undid. A hotfix is a push like any other, and is not recognised as one.",
     ],
     [

@@ -1,13 +1,15 @@
 //! Noting a run's figures once it is over. Nothing of the run changes by it, and noting them again is no news.
 
+use jiff::Timestamp;
+
 use super::load;
 use crate::environment::{Deployed, EnvironmentRecord};
 use crate::figures::{Changes, Figures, MAX_CHANGES};
-use crate::ids::RunId;
+use crate::ids::{CommitSha, RunId};
 use crate::listing::RunFilter;
 use crate::ports::{Answer, Clock, Environments, History, Plans, ReadRuns, RunFigures, RunQuery};
-use crate::run::{EnvironmentState, Run, Status};
-use crate::summary::{RunSummary, shown_ref};
+use crate::run::{EnvironmentState, Run};
+use crate::summary::{RunSummary, TriggerWord, shown_ref};
 
 /// How many runs are looked through for the pushes that a deployment brought.
 const LOOKED_THROUGH: usize = 100;
@@ -29,8 +31,7 @@ where
     }
 }
 
-/// When the pushes were that came live with this one: those of its ref since the version before, which went no
-/// further than it. The first version ever brings itself alone: what was pushed before Pushway is unknown.
+/// When the pushes were that came live with this one.
 async fn changes<P>(ports: &P, run: &Run) -> Answer<Changes>
 where
     P: History + Environments + Clock,
@@ -39,26 +40,55 @@ where
     let live: Vec<&EnvironmentState> = run.environments.iter().filter(|state| state.is_live()).collect();
     let Some(pipeline) = run.pipeline.as_ref().filter(|_| !live.is_empty()) else { return Ok(changes) };
     let filter = RunFilter { pipeline: Some(pipeline.clone()), ..RunFilter::default() };
-    let before = Some(run.id);
-    let query = RunQuery { filter, before, limit: LOOKED_THROUGH, now: ports.now() };
+    let query = RunQuery { filter, before: Some(run.id), limit: LOOKED_THROUGH, now: ports.now() };
     let before = ports.list(&query).await?.runs;
     for state in live {
         let record = ports.environment(pipeline, &state.name).await?;
-        let Some(previous) = previous(&record, run.id) else { continue };
-        // Summaries cut long refs.
-        let shown = shown_ref(&run.source.git_ref);
-        let is_brought = |other: &&RunSummary| {
-            other.git_ref == shown && other.id > previous.run && other.status != Status::Rejected
-        };
-        let brought = before.iter().filter(is_brought).map(|other| other.received_at);
-        changes.insert(state.name.clone(), brought.take(MAX_CHANGES).collect());
+        changes.insert(state.name.clone(), brought(run, &before, &record));
     }
     Ok(changes)
 }
 
-/// What served before a run's version.
-fn previous(record: &EnvironmentRecord, run: RunId) -> Option<&Deployed> {
-    let mut versions =
-        record.current.iter().chain(&record.earlier).skip_while(|deployed| deployed.run != run);
-    versions.nth(1)
+/// The pushes that a version brought: its own, and those of its ref since the version before, which went no further.
+/// A commit is brought once, by its first push, however often it is retried or started by hand. The first version
+/// ever brings itself alone: what was pushed before Pushway is unknown.
+fn brought(run: &Run, before: &[RunSummary], record: &EnvironmentRecord) -> Vec<Timestamp> {
+    let versions = record.current.iter().chain(&record.earlier).skip_while(|version| version.run != run.id);
+    let served: Vec<&Deployed> = versions.skip(1).collect();
+    let has_served = |commit: &CommitSha| served.iter().any(|version| version.commit == *commit);
+    // Summaries cut long refs.
+    let shown = shown_ref(&run.source.git_ref);
+    let pushes: Vec<&RunSummary> = before
+        .iter()
+        .filter(|other| other.git_ref == shown && other.trigger.is_none_or(TriggerWord::is_push))
+        .collect();
+    let mut brought: Vec<(&CommitSha, Timestamp)> = Vec::new();
+    let is_retry = run.source.retry.is_some();
+    let is_own = match TriggerWord::from(&run.source.trigger) {
+        word if word.is_push() => !(is_retry && has_served(&run.source.commit)),
+        // Whoever starts a run by hand or by the clock pushes nothing, unless nobody has heard of the commit yet.
+        _ => !has_served(&run.source.commit) && pushes.iter().all(|other| other.commit != run.source.commit),
+    };
+    if is_own {
+        let received = first_of(run.id, run.source.retry.as_ref().map(|retry| retry.of), before);
+        // A forge's clock may be ahead of ours.
+        let pushed = run.source.pushed_at.map_or(received, |pushed| pushed.min(received));
+        brought.push((&run.source.commit, pushed));
+    }
+    let Some(previous) = served.first() else { return brought.into_iter().map(|(_, at)| at).collect() };
+    for other in pushes.into_iter().filter(|other| other.id > previous.run && !has_served(&other.commit)) {
+        let pushed = first_of(other.id, other.retry_of, before);
+        match brought.iter_mut().find(|(commit, _)| *commit == &other.commit) {
+            Some((_, at)) => *at = pushed.min(*at),
+            None => brought.push((&other.commit, pushed)),
+        }
+    }
+    brought.into_iter().map(|(_, at)| at).take(MAX_CHANGES).collect()
+}
+
+/// When the push was received that a run is of, or that it is a retry of a retry of.
+fn first_of(run: RunId, retry_of: Option<RunId>, known: &[RunSummary]) -> Timestamp {
+    let earlier = |run: &RunId| known.iter().find(|other| other.id == *run)?.retry_of;
+    let first = retry_of.and_then(|of| std::iter::successors(Some(of), earlier).last());
+    first.unwrap_or(run).received_at()
 }
