@@ -6,7 +6,8 @@ use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::run::Status;
 use pushway_core::testing::{BuildScript, Injected, World};
 use pushway_tests::sim::invoke;
-use pushway_tests::sim::story::Story;
+use pushway_tests::sim::people::post;
+use pushway_tests::sim::story::{PIPELINE, Story};
 use serde_json::{Value, json};
 
 /// A batch of the table's stream that says these runs have changed.
@@ -157,17 +158,74 @@ fn an_ignored_push_shows_nothing_beside_its_commit() {
 
 #[test]
 fn f9_a_teller_that_dies_is_followed_by_another() {
-    let mut story = Story::new();
-    let run = story.play();
     for at in ["post_status", "put_notice", "announce"] {
         for what in [Injected::DiesBefore, Injected::DiesAfter] {
+            let mut story = Story::new();
+            let run = story.play();
             story.world().inject_on(at, 1, what);
-            let _ = invoke(&story.world(), "notify", batch(&[run.id]));
+            assert!(invoke(&story.world(), "notify", batch(&[run.id])).is_err(), "{at} {what:?}");
             story.sim.run_for(SignedDuration::from_mins(4));
+            tell(&story, &[run.id]);
+            let expected = ["pushway/web", "pushway/web/build", "pushway/web/staging", "pushway/web/test"];
+            let shown = shown(&story.world(), &run.source.commit);
+            let expected = expected.map(|context| (context.to_owned(), CheckState::Success));
+            assert_eq!(shown, expected, "{at} {what:?}");
+            let announced = story.world().announced();
+            assert_eq!(announced.last().expect("it is told").run.status, Status::Succeeded, "{at} {what:?}");
         }
     }
+}
+
+#[test]
+fn what_the_stream_gave_up_on_is_told_and_noted_within_the_hour() {
+    let mut story = Story::new();
+    let run = story.play();
+    story.sim.run_for(SignedDuration::from_mins(90));
+    assert_eq!(shown(&story.world(), &run.source.commit).len(), 4);
+    assert_eq!(story.world().announced().last().expect("it is told").run.status, Status::Succeeded);
+    assert_eq!(story.world().stored_figures().len(), 1);
+    // What is told already costs a look and no more, and what ended long ago not even that.
+    let told = (story.world().posted_statuses().len(), story.world().announced().len());
+    story.sim.run_for(SignedDuration::from_hours(5));
+    assert_eq!((story.world().posted_statuses().len(), story.world().announced().len()), told);
+    let looks = |story: &Story| story.world().calls().iter().filter(|call| call.verb == "notice").count();
+    let before = looks(&story);
+    story.sim.run_for(SignedDuration::from_hours(2));
+    assert_eq!(looks(&story), before);
+}
+
+#[test]
+fn a_late_word_of_an_older_run_is_not_shown_over_a_newer_one_of_the_same_commit() {
+    let mut story = Story::new();
+    let fails = BuildScript::FailsIn("BUILD".into(), "exit status 1".into());
+    story.world().script_build(pushway_core::fact::JobStage::Test, "unit", None, fails);
+    let red = story.play();
+    assert_eq!(red.status, Status::Failed);
+    // The forge takes nothing while the first one is told of; then a retry is good.
+    story.world().inject_on("post_status", 1, Injected::Limited(1_200));
+    tell(&story, &[red.id]);
+    let good = BuildScript::Succeeds(std::collections::BTreeMap::new());
+    story.world().script_build(pushway_core::fact::JobStage::Test, "unit", None, good);
+    let path = format!("/v1/runs/{}/retry", red.id);
+    let (_, answer) = post(&story.world(), "ada", &path, &json!({ "from": "start" }));
+    let again: RunId = answer["run_id"].as_str().expect("a run").parse().expect("an id");
+    story.sim.run();
+    assert_eq!(story.run(again).status, Status::Succeeded, "{:?}", story.run(again).cause);
+    tell(&story, &[again]);
+    story.sim.run_for(SignedDuration::from_mins(45));
+    assert_eq!(story.world().stored_notice(red.id).expect("it was told of").next_at, None, "it is done with");
+    let shown = shown(&story.world(), &red.source.commit);
+    assert!(shown.len() == 4 && shown.iter().all(|(_, state)| *state == CheckState::Success), "{shown:?}");
+}
+
+#[test]
+fn an_environment_that_is_named_like_a_stage_has_a_status_of_its_own() {
+    let mut story = Story::new();
+    let commit = story.commit_with(&[("pushway.yml", &PIPELINE.replace("name: staging", "name: test"))]);
+    let run = story.play_commit(&commit);
+    assert_eq!(run.status, Status::Succeeded, "{:?}", run.cause);
     tell(&story, &[run.id]);
-    let expected = ["pushway/web", "pushway/web/build", "pushway/web/staging", "pushway/web/test"];
-    let shown = shown(&story.world(), &run.source.commit);
-    assert_eq!(shown, expected.map(|context| (context.to_owned(), CheckState::Success)));
+    let contexts = ["pushway/web", "pushway/web/build", "pushway/web/environment/test", "pushway/web/test"];
+    let expected = contexts.map(|context| (context.to_owned(), CheckState::Success));
+    assert_eq!(shown(&story.world(), &commit), expected);
 }

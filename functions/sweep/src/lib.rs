@@ -9,14 +9,14 @@ use pushway_core::ids::{HookId, RunId};
 use pushway_core::messages;
 use pushway_core::ports::{
     Announcements, Answer, BranchRecords, Callbacks, Clock, CommitStatuses, Deliveries, Environments,
-    ExecutionView, Heads, Heartbeats, Hooks, ListBranches, Notices, Overdue, Plans, Random, ReadAlarms,
-    ReadArtifacts, ReadBuilds, ReadExecutions, ReadImages, ReadLogs, ReadMetrics, ReadSchedules,
-    ReadServices, ReadTargetHealth, ReadTasks, Reconciliations, Runs, StartExecutions, StopBuilds,
-    SubscriptionRecords, TestCases, Waits, Webhooks,
+    ExecutionView, Fault, Heads, Heartbeats, History, Hooks, ListBranches, Notices, Overdue, Plans, Random,
+    ReadAlarms, ReadArtifacts, ReadBuilds, ReadExecutions, ReadImages, ReadLogs, ReadMetrics, ReadSchedules,
+    ReadServices, ReadTargetHealth, ReadTasks, Reconciliations, RunFigures, Runs, StartExecutions,
+    StopBuilds, SubscriptionRecords, TestCases, Waits, Webhooks,
 };
 use pushway_core::run::Status;
 use pushway_core::settle::{
-    Settled, finish, load, reconcile, settle_approval, settle_build, settle_lock, settle_needs,
+    Settled, catch_up, finish, load, reconcile, settle_approval, settle_build, settle_lock, settle_needs,
     settle_service, settle_task, settle_turn, settle_watch, start_due, tell,
 };
 use pushway_core::wait::{Subject, Wait};
@@ -80,6 +80,8 @@ where
         + Notices
         + CommitStatuses
         + Announcements
+        + History
+        + RunFigures
         + Clock
         + Random,
 {
@@ -115,6 +117,7 @@ where
             }
         }
     }
+    swept.note(catch_up(ports, pages).await);
     // Last, and within a budget: a forge that does not answer must keep nothing else waiting.
     let until = ports.now() + HOOKS_BUDGET;
     for hook in ports.due_hooks(ports.now()).await?.into_iter().take(MAX_HOOKS) {
@@ -127,6 +130,18 @@ where
 }
 
 impl Swept {
+    /// Notes what could not be caught up with.
+    fn note(&mut self, caught_up: Answer<Vec<(RunId, Fault)>>) {
+        let troubles = match caught_up {
+            Ok(troubles) => troubles.into_iter().map(|(run, fault)| (Some(run), fault)).collect(),
+            Err(fault) => vec![(None, fault)],
+        };
+        for (run, fault) in troubles {
+            self.failed += 1;
+            tracing::error!(run_id = run.map(tracing::field::display), error = %fault, "ended run not caught up with");
+        }
+    }
+
     fn count(&mut self, hook: &HookId, trouble: &'static str, started: Answer<u32>) {
         match started {
             Ok(started) => self.started += started,

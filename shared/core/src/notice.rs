@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::{JobStage, bounded};
 use crate::forge::{CheckState, CommitStatus};
-use crate::ids::RunId;
+use crate::ids::{EnvironmentName, RunId};
 use crate::messages;
 use crate::ports::Fault;
 use crate::run::{EnvironmentState, JobState, Run, Status};
@@ -129,8 +129,17 @@ pub fn statuses(run: &Run, pages: Option<&str>) -> Vec<CommitStatus> {
         .iter()
         .filter(|state| state.fence.is_some() || state.approval.is_some() || state.blocked.is_some());
     let environments =
-        environments.map(|state| status(format!("{root}/{}", state.name), of_environment(run, state)));
+        environments.map(|state| status(context_of(&root, &state.name), of_environment(run, state)));
     std::iter::once(status(root.clone(), of_run(run))).chain(stages).chain(environments).collect()
+}
+
+/// The context of an environment's status. One that is named like a stage must not share that one's; a `/` is in no
+/// name.
+fn context_of(root: &str, environment: &EnvironmentName) -> String {
+    match environment.as_str() {
+        name @ ("build" | "test") => format!("{root}/environment/{name}"),
+        name => format!("{root}/{name}"),
+    }
 }
 
 fn of_run(run: &Run) -> (CheckState, String) {

@@ -28,6 +28,7 @@ mod lock;
 mod look;
 mod needs;
 mod notice;
+mod overlooked;
 mod question;
 mod reconcile;
 mod run;
@@ -52,6 +53,7 @@ pub use lock::{LOCK_PATIENCE, Unlocked, acquire, freeze, release, settle_lock, u
 pub use look::{look_at_alarms, look_at_errors, look_at_metrics, look_at_targets};
 pub use needs::{settle_needs, wake_dependents};
 pub use notice::tell;
+pub use overlooked::catch_up;
 pub use reconcile::reconcile;
 pub use run::finish;
 pub use schedule::start_due;

@@ -1,11 +1,21 @@
 //! Telling of a run: what its forge and the sinks do not know yet, and again later what they did not take.
 
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
 use super::load;
 use crate::ids::RunId;
 use crate::notice::{LEASE, News, Notice, page, statuses};
-use crate::ports::{Announcements, Answer, Clock, CommitStatuses, Fault, Hooks, Notices, ReadRuns, Written};
+use crate::ports::{
+    Announcements, Answer, Clock, CommitStatuses, Fault, History, Hooks, Notices, ReadRuns, Written,
+};
 use crate::run::{Run, Status};
 
+/// How long after a run's last fact its commit may have got a newer run that was told of.
+const LATE: SignedDuration = SignedDuration::from_secs(60);
+/// How many newer runs of a commit are looked at.
+const MAX_NEWER: usize = 5;
 /// How often a teller starts over when the run has changed under it; after that the sweep goes on.
 const MAX_ROUNDS: u32 = 10;
 
@@ -13,7 +23,7 @@ const MAX_ROUNDS: u32 = 10;
 /// and tried again by the sweep (row F41): an error here is one of our own table's.
 pub async fn tell<P>(ports: &P, id: RunId, pages: Option<&str>) -> Answer<()>
 where
-    P: ReadRuns + Hooks + Notices + CommitStatuses + Announcements + Clock,
+    P: ReadRuns + History + Hooks + Notices + CommitStatuses + Announcements + Clock,
 {
     for _ in 0..MAX_ROUNDS {
         let mut notice = ports.notice(id).await?;
@@ -53,20 +63,35 @@ fn has_news(run: &Run, notice: &Notice, pages: Option<&str>) -> bool {
 /// Sends what is new; what was taken is noted even where a later part fails.
 async fn send<P>(ports: &P, run: &Run, notice: &mut Notice, pages: Option<&str>) -> Answer<()>
 where
-    P: Hooks + CommitStatuses + Announcements,
+    P: ReadRuns + History + Hooks + CommitStatuses + Announcements + Clock,
 {
     let announced = announce(ports, run, notice, pages).await;
     // A repository that was disconnected meanwhile has no one to tell.
     if let Some(hook) = ports.hook(run.source.provider, run.source.hook.as_str()).await? {
+        let is_late = notice.failures > 0 || ports.now().duration_since(run.updated_at) > LATE;
+        let newer = if is_late { shown_by_newer(ports, run).await? } else { BTreeSet::new() };
         for status in statuses(run, pages) {
             if notice.shown.get(&status.context) == Some(&status) {
                 continue;
             }
-            ports.post_status(&hook, &run.source.commit, &status).await?;
+            if !newer.contains(&status.context) {
+                ports.post_status(&hook, &run.source.commit, &status).await?;
+            }
             notice.shown.insert(status.context.clone(), status);
         }
     }
     announced
+}
+
+/// What newer runs of the same commit and pipeline show: a forge keeps the last word, which must be theirs.
+async fn shown_by_newer<P: ReadRuns + History>(ports: &P, run: &Run) -> Answer<BTreeSet<String>> {
+    let mut shown = BTreeSet::new();
+    let all = ports.of_commit(&run.source.commit).await?;
+    let newer = all.iter().filter(|other| other.id > run.id && other.pipeline == run.pipeline);
+    for other in newer.take(MAX_NEWER) {
+        shown.extend(statuses(&load(ports, other.id).await?, None).into_iter().map(|status| status.context));
+    }
+    Ok(shown)
 }
 
 async fn announce<P: Announcements>(
