@@ -56,8 +56,10 @@ pub(crate) async fn of_run(client: &Client, as_json: bool, args: &OfRun) -> anyh
     while let Some(next) = tests.next.take() {
         query.truncate(2);
         query.push(("cursor", next));
-        tests = client.get(&path, &query).await?;
-        cases.extend(tests.cases.take().unwrap_or_default());
+        // What is told of the jobs stands on the first page alone.
+        let page: RunTests = client.get(&path, &query).await?;
+        tests.next = page.next;
+        cases.extend(page.cases.unwrap_or_default());
     }
     if as_json {
         output::json(&RunTests { cases: Some(cases), ..tests })?;
@@ -98,6 +100,9 @@ fn describe(tests: &JobTests) -> Vec<String> {
         lines.push(format!("  compared with run {base}"));
     }
     lines.extend(tests.failures.iter().flat_map(failing));
+    if tests.failures_left_out > 0 {
+        lines.push(format!("  and {} more; --failed lists every one", tests.failures_left_out));
+    }
     if !tests.slowest.is_empty() {
         lines.push("  slowest".to_owned());
     }

@@ -169,6 +169,43 @@ fn a_case_that_ends_otherwise_in_another_run_of_the_commit_is_flaky() {
 }
 
 /// The usual pipeline, for pull requests too.
+/// Asks for another run, and plays to the end.
+fn asked_for(story: &mut Story, path: &str, order: &Value) -> Run {
+    story.world().advance(SignedDuration::from_secs(1));
+    let (_, answer) = people::post(&story.world(), "ada", path, order);
+    let id = parse(answer["run_id"].as_str().unwrap_or_else(|| panic!("{answer}")));
+    story.sim.run();
+    story.run(id)
+}
+
+#[test]
+fn a_retry_is_compared_with_what_its_push_was_and_old_commits_move_no_base() {
+    let mut story = Story::new();
+    fails(&story, None, &["adds"]);
+    let first = story.play();
+    fails(&story, None, &["adds", "adds_twice"]);
+    let second = story.play();
+    assert_eq!(summary(&second).new, Some(1));
+    let base =
+        |story: &Story, run: &Run| story.world().stored_job_tests(&of(run, 1)).expect("it is kept").base;
+    let retry = |run: &Run| format!("/v1/runs/{}/retry", run.id);
+    // What it has broken is news in its retry, too; so it is in one more.
+    let mut again = asked_for(&mut story, &retry(&second), &json!({ "from": "start" }));
+    assert_eq!((summary(&again).new, base(&story, &again)), (Some(1), Some(first.id)));
+    again = asked_for(&mut story, &retry(&again), &json!({ "from": "start" }));
+    assert_eq!((summary(&again).new, base(&story, &again)), (Some(1), Some(first.id)));
+    // An older push once more, and an old commit by hand: neither is what the next push is compared with.
+    fails(&story, None, &["times_out"]);
+    asked_for(&mut story, &retry(&first), &json!({ "from": "start" }));
+    let by_hand = json!({
+        "provider": "github", "hook": "web", "ref": "refs/heads/main", "commit": first.source.commit,
+    });
+    asked_for(&mut story, "/v1/runs", &by_hand);
+    fails(&story, None, &["adds", "adds_twice"]);
+    let third = story.play();
+    assert_eq!((summary(&third).new, base(&story, &third)), (Some(0), Some(again.id)));
+}
+
 fn pulled() -> String {
     PIPELINE.replace("push: {", "pull_request: { branches: [main] }\n  push: {")
 }
@@ -241,6 +278,55 @@ fn f22_a_hundred_thousand_test_results_are_kept_and_read_page_by_page() {
     }
     assert_eq!((found.len(), &found[0]["name"]), (1, &json!("case_77777")));
     assert!((2..20).contains(&pages), "{pages}");
+}
+
+#[test]
+fn f22_where_everything_fails_at_once_an_answer_still_finds_room_in_a_functions_answer() {
+    /// Lambda Developer Guide, "Quotas".
+    const MOST: usize = 6 * 1024 * 1024;
+    let mut story = Story::new();
+    let mut results = TestResults { failed: 400, ..TestResults::default() };
+    // What takes most room: a quote is four characters where JSON stands in JSON.
+    let quotes = |count| "\"".repeat(count);
+    for number in 0..400 {
+        let name = format!("{}{number}", quotes(180));
+        results.push(TestCase::new(&quotes(180), &name, CaseStatus::Failed, 10, &quotes(2_000)));
+    }
+    let names: Vec<String> = (0..20).map(|number| format!("unit{number}")).collect();
+    let jobs: Vec<String> =
+        names.iter().map(|name| format!("  {name}: {{ buildspec: ci/unit.yml, timeout: 10m }}")).collect();
+    let unit = "  unit: { buildspec: ci/unit.yml, timeout: 10m }";
+    let commit = story.commit_with(&[("pushway.yml", &PIPELINE.replace(unit, &jobs.join("\n")))]);
+    for name in &names {
+        story.world().script_build(JobStage::Test, name, None, BuildScript::Tests(results.clone()));
+    }
+    let run = story.play_commit(&commit);
+    let kept = run.jobs.iter().filter(|job| job.job.stage == JobStage::Test && job.end.is_some()).count();
+    assert!(kept >= 10, "{kept} jobs have ended");
+    let ask = |query: &str| {
+        let path = format!("/v1/runs/{}/tests?{query}", run.id);
+        let request = people::signed("GET", "ada", &path, &[], "");
+        let answer = invoke(&story.world(), "api", request).expect("it answers");
+        let bytes = answer.to_string().len();
+        assert!(bytes < MOST, "{query}: {bytes} bytes");
+        serde_json::from_str::<Value>(answer["body"].as_str().expect("a body")).expect("JSON")
+    };
+    let told = ask("");
+    let jobs = told["jobs"].as_array().expect("jobs");
+    let left_out: u64 = jobs.iter().filter_map(|job| job["failures_left_out"].as_u64()).sum();
+    let shown: usize = jobs.iter().map(|job| job["failures"].as_array().expect("failures").len()).sum();
+    assert_eq!((jobs.len(), shown as u64 + left_out), (kept, 200 * kept as u64));
+    assert!(shown >= 200, "{shown}");
+    // All of them are in the list, whose pages may be shorter than was asked for.
+    let (mut cases, mut next) = (0, String::new());
+    loop {
+        let page = ask(&format!("status=failing&limit=1000{next}"));
+        cases += page["cases"].as_array().expect("cases").len();
+        assert_eq!(page["jobs"].as_array().expect("jobs").is_empty(), !next.is_empty(), "once is enough");
+        let Some(cursor) = page["next"].as_str() else { break };
+        next = format!("&cursor={cursor}");
+    }
+    assert_eq!(cases, 400 * kept);
 }
 
 #[test]

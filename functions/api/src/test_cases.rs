@@ -16,6 +16,10 @@ use crate::runs;
 /// Cases on a page, unless asked otherwise, and at most.
 const DEFAULT_LIMIT: u16 = 100;
 const MAX_LIMIT: u16 = 1_000;
+/// Bytes that failures of all jobs may take together, and the cases of a page: a function's answer is 6 MB at most
+/// (Lambda Developer Guide, "Quotas"), and everything may fail at once.
+const FAILURES_BYTES: usize = 1_500_000;
+const PAGE_BYTES: usize = 3_000_000;
 /// Chunks that one request looks through: a filter that finds little gives a page that is short, and goes on.
 const MAX_CHUNKS: usize = 20;
 /// Jobs whose tests a page shows, those with failures first: each is one read, and one more where a retry has taken it
@@ -44,11 +48,18 @@ pub(crate) async fn of_run<P: ReadRuns + ReadTestCases + SealingKey>(
     let run = runs::asked(ports, call).await?;
     let mut answer = RunTests { run: run.id, jobs: Vec::new(), cases: None, next: None };
     let mut kept = Vec::new();
+    let mut room = FAILURES_BYTES;
     for state in &run.jobs {
         let Some(of) = tested(ports, &run, state).await? else { continue };
-        if let Some(tests) = ports.job_tests(&of).await? {
+        if let Some(mut tests) = ports.job_tests(&of).await? {
             kept.push((of, tests.chunks));
-            answer.jobs.push(tests);
+            // Whoever goes on with a list has had them on its first page.
+            if wanted.cursor.is_none() {
+                let fit = tests.failures.iter().take_while(|case| take(&mut room, case)).count();
+                tests.failures_left_out = tests.failures.len() - fit;
+                tests.failures.truncate(fit);
+                answer.jobs.push(tests);
+            }
         }
     }
     if wanted.status.is_some() || wanted.cursor.is_some() || wanted.limit.is_some() {
@@ -109,6 +120,16 @@ fn limit(wanted: &Cases) -> Result<usize, Problem> {
     Err(Problem::BadRequest(format!("limit {limit} is not a number from 1 to {MAX_LIMIT}")))
 }
 
+/// Whether a part of an answer finds room in what is left for its like, and takes it. The answer is JSON that stands as
+/// a text in JSON, so its quotes are counted as they are escaped there.
+fn take(room: &mut usize, part: &impl Serialize) -> bool {
+    let inner = serde_json::to_string(part).unwrap_or_default();
+    let outer = serde_json::to_string(&inner).map_or(usize::MAX, |text| text.len());
+    let fits = outer <= *room;
+    *room = room.saturating_sub(outer);
+    fits
+}
+
 /// The newest attempt of a job, if it kept tests; one that a retry took over has kept them with its own run.
 async fn tested<P: ReadRuns>(ports: &P, run: &Run, state: &JobState) -> Answer<Option<TestsOf>> {
     let tests = state.end.as_ref().and_then(|end| end.tests.as_ref());
@@ -132,7 +153,7 @@ async fn cases<P: ReadTestCases>(
     limit: usize,
     mut place: Place,
 ) -> Result<(Vec<KeptCase>, Option<Place>), Problem> {
-    let mut found = Vec::new();
+    let (mut found, mut room) = (Vec::new(), PAGE_BYTES);
     for _ in 0..MAX_CHUNKS {
         let Some((of, chunks)) = kept.get(place.job) else { return Ok((found, None)) };
         if place.chunk >= *chunks {
@@ -141,11 +162,12 @@ async fn cases<P: ReadTestCases>(
         }
         let chunk = ports.test_cases(of, place.chunk).await?;
         while let Some(case) = chunk.get(place.case) {
-            if found.len() >= limit {
+            let is_wanted = asked.takes(case.status);
+            if found.len() >= limit || (is_wanted && !take(&mut room, case)) {
                 return Ok((found, Some(place)));
             }
             place.case += 1;
-            if asked.takes(case.status) {
+            if is_wanted {
                 found.push(KeptCase { job: of.job.clone(), attempt: of.attempt, case: case.clone() });
             }
         }

@@ -10,9 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{JobId, TestSummary};
-use crate::ids::{CommitSha, PipelineName, RefName, RunId};
+use crate::ids::{CommitSha, PipelineName, RunId};
 use crate::source::{Source, Zone};
 use crate::test_case::{CaseStatus, Outcome, TestCase, TestResults, cut, title};
+
+mod base;
+
+pub use base::{TestBase, base_ref, moves_base};
 
 /// How long a case that was seen to be flaky counts as such.
 pub const FLAKY_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -24,8 +28,6 @@ const MAX_MESSAGE: usize = 500;
 const MAX_NAMES: usize = 20;
 /// Slowest cases kept of a job.
 const MAX_SLOWEST: usize = 10;
-/// Failing cases that a base remembers.
-const MAX_BASE: usize = 500;
 /// Attempts that are remembered of a commit.
 const MAX_ATTEMPTS: usize = 5;
 /// Cases that a pipeline remembers as flaky.
@@ -63,10 +65,18 @@ pub struct JobTests {
     pub base: Option<RunId>,
     /// Failing cases, new ones first; at most 200.
     pub failures: Vec<FailingCase>,
+    /// How many more were kept of them, for which an answer has no room; the list of cases has them all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures_left_out: usize,
     /// The slowest cases, slowest first; at most 10.
     pub slowest: Vec<SlowCase>,
     /// In how many chunks all cases lie.
     pub chunks: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A failing case.
@@ -93,23 +103,6 @@ pub struct SlowCase {
     pub case: String,
     /// How long it took, in microseconds.
     pub duration_us: u64,
-}
-
-/// What a job's next tests on the same ref are compared with: the failing cases of its newest run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestBase {
-    /// The pipeline.
-    pub pipeline: PipelineName,
-    /// The ref.
-    pub git_ref: RefName,
-    /// The job.
-    pub job: JobId,
-    /// The run.
-    pub run: RunId,
-    /// Its failing cases.
-    pub failing: BTreeSet<String>,
-    /// Whether there were more than are remembered: of a case that is not among them nothing is known.
-    pub is_cut: bool,
 }
 
 /// The builds that have tested a commit with a job: a case that failed in one and passed in another is flaky.
@@ -179,14 +172,6 @@ pub struct JobSlowest {
     pub cases: Vec<SlowCase>,
 }
 
-/// The ref whose newest run a run is compared with: of a pull request the branch that it wants to go into.
-pub fn base_ref(source: &Source) -> Option<RefName> {
-    match source.pull_request() {
-        Some(request) => format!("refs/heads/{}", request.base).parse().ok(),
-        None => Some(source.git_ref.clone()),
-    }
-}
-
 /// Whether what a run's tests say is remembered beyond the run. Code that nobody has merged could say anything
 /// of any case, and would decide what is shown of other people's failures.
 pub fn is_remembered(source: &Source) -> bool {
@@ -230,7 +215,16 @@ impl JobTests {
         };
         failures.truncate(MAX_FAILING);
         let base = base.map(|base| base.run);
-        Self { job: job.clone(), attempt, summary, base, failures, slowest: slowest(&results.cases), chunks }
+        Self {
+            job: job.clone(),
+            attempt,
+            summary,
+            base,
+            failures,
+            failures_left_out: 0,
+            slowest: slowest(&results.cases),
+            chunks,
+        }
     }
 }
 
@@ -262,25 +256,6 @@ fn slowest(cases: &[TestCase]) -> Vec<SlowCase> {
 
 fn counted(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-impl TestBase {
-    /// What a run leaves for the next one to be compared with.
-    pub fn new(
-        pipeline: PipelineName,
-        git_ref: RefName,
-        run: RunId,
-        tests: &JobTests,
-        cases: &[TestCase],
-    ) -> Self {
-        let failing: BTreeSet<String> =
-            cases.iter().filter(|case| case.status.is_failing()).map(TestCase::title).collect();
-        // A report that is cut keeps what failed first, so only one with more failures than are told lacks any.
-        let told = cases.iter().filter(|case| case.status.is_failing()).count();
-        let is_cut = failing.len() > MAX_BASE || told < tests.summary.failed as usize;
-        let failing = failing.into_iter().take(MAX_BASE).collect();
-        Self { pipeline, git_ref, job: tests.job.clone(), run, failing, is_cut }
-    }
 }
 
 impl TestedCommit {

@@ -126,8 +126,15 @@ fn table() -> impl Fn(&str, &Value) -> (StatusCode, Value) + Clone + Send + Sync
         let holds = match asked["ConditionExpression"].as_str() {
             None => true,
             Some("attribute_not_exists(pk)") => stored.is_none(),
-            Some("attribute_not_exists(pk) OR run_id <= :run") => {
-                stored.is_none_or(|stored| stored["run_id"]["S"].as_str() <= values[":run"]["S"].as_str())
+            Some(
+                "attribute_not_exists(push_place) OR push_place < :place OR (push_place = :place AND run_id <= :run)",
+            ) => {
+                let place =
+                    |number: &Value| number["N"].as_str().map(|text| text.parse::<u64>().expect("one"));
+                let known =
+                    |stored: &Value| (place(&stored["push_place"]), stored["run_id"]["S"].to_string());
+                let own = (place(&values[":place"]), values[":run"]["S"].to_string());
+                stored.is_none_or(|stored| known(stored) <= own)
             }
             Some("#version = :expected") => {
                 stored.is_some_and(|stored| stored["version"] == values[":expected"])
@@ -189,11 +196,22 @@ async fn an_older_run_never_takes_the_place_of_a_newer_one_as_the_base() {
     let (aws, _) = aws(table()).await;
     let (pipeline, git_ref): (PipelineName, RefName) = (parse("web"), parse("refs/heads/a#b"));
     let (tests, cases) = judged("");
-    let base = |number| TestBase::new(pipeline.clone(), git_ref.clone(), run(number), &tests, &cases);
-    for (put, wanted) in [(2, 2), (1, 2), (2, 2), (3, 3)] {
+    let base = |(number, place)| {
+        TestBase::new((pipeline.clone(), git_ref.clone()), (run(number), place), &tests, &cases)
+    };
+    // The fourth run is a retry of the push in the second place, and the fifth one of the push in the third.
+    for (put, wanted) in [
+        ((2, 2), (2, 2)),
+        ((1, 1), (2, 2)),
+        ((2, 2), (2, 2)),
+        ((3, 3), (3, 3)),
+        ((4, 2), (3, 3)),
+        ((5, 3), (5, 3)),
+        ((6, 10), (6, 10)),
+    ] {
         aws.put_test_base(&base(put)).await.expect("it is stored or stays");
         let stored = aws.test_base(&pipeline, &git_ref, &unit()).await.expect("it is read");
-        assert_eq!(stored, Some(base(wanted)), "after {put}");
+        assert_eq!(stored, Some(base(wanted)), "after {put:?}");
     }
     let other: RefName = parse("refs/heads/a");
     assert_eq!(aws.test_base(&pipeline, &other, &unit()).await, Ok(None), "another ref's");

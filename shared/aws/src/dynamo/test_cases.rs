@@ -25,8 +25,10 @@ use super::{IS_NEW, Item, MAX_ITEM_BYTES, item, json, number, text};
 use crate::Aws;
 use crate::errors::fault;
 
-/// That of a newer run stays. Ids of runs sort by time.
-const IS_NOT_OLDER: &str = "attribute_not_exists(pk) OR run_id <= :run";
+/// That of a newer push stays, and of the same push that of a newer run. Ids of runs sort by time. What an older version
+/// wrote last has no place.
+const IS_NOT_OLDER: &str =
+    "attribute_not_exists(push_place) OR push_place < :place OR (push_place = :place AND run_id <= :run)";
 /// Most bytes that a packed item may grow to when it is read: a chunk and what JSON adds to it are far below.
 const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
 /// How long after it was last tested a commit is remembered: a case is not flaky for longer than that.
@@ -74,14 +76,17 @@ impl TestCases for Aws {
     async fn put_test_base(&self, base: &TestBase) -> Answer<()> {
         let mut item = packed(keys::test_base(&base.pipeline, &base.git_ref, &base.job), base)?;
         let run = text(base.run.to_string());
+        let place = AttributeValue::N(base.place.to_string());
         item.insert("run_id".into(), run.clone());
+        item.insert("push_place".into(), place.clone());
         let put = self
             .dynamodb
             .put_item()
             .table_name(&self.settings.table)
             .set_item(Some(item))
             .condition_expression(IS_NOT_OLDER)
-            .expression_attribute_values(":run", run);
+            .expression_attribute_values(":run", run)
+            .expression_attribute_values(":place", place);
         let Err(error) = put.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),

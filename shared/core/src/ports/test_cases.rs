@@ -47,7 +47,7 @@ pub trait TestCases: ReadTestCases {
         git_ref: &RefName,
         job: &JobId,
     ) -> impl Future<Output = Answer<Option<TestBase>>> + Send;
-    /// Moves it on; that of a newer run stays.
+    /// Moves it on; that of a newer push stays, and of the same push that of a newer run.
     fn put_test_base(&self, base: &TestBase) -> impl Future<Output = Answer<()>> + Send;
     /// Which builds have tested a commit with a job.
     fn tested_commit(

@@ -14,6 +14,7 @@ use crate::run::Run;
 use crate::test_case::{Outcome, TestResults, chunks, outcomes};
 use crate::test_history::{
     JobTests, News, PipelineTests, Sighting, TestBase, base_ref, flaky_between, flaky_within, is_remembered,
+    moves_base,
 };
 use crate::views::{BuildStatus, BuildView};
 
@@ -129,7 +130,7 @@ where
     Ok(Some(Tested { summary, kept: Some(Kept { tests, results, flaky }) }))
 }
 
-/// The failing cases of the newest earlier run that this one is to be compared with.
+/// The failing cases of the newest earlier push that this one is to be compared with.
 async fn base_of<P: TestCases>(
     ports: &P,
     run: &Run,
@@ -137,9 +138,7 @@ async fn base_of<P: TestCases>(
     job: &JobId,
 ) -> Answer<Option<TestBase>> {
     let Some(git_ref) = base_ref(&run.source) else { return Ok(None) };
-    let base = ports.test_base(pipeline, &git_ref, job).await?;
-    // One of a newer run says nothing of what was broken before; this run's own is a repeated step's.
-    Ok(base.filter(|base| base.run < run.id))
+    Ok(ports.test_base(pipeline, &git_ref, job).await?.and_then(|base| base.for_run(run)))
 }
 
 /// Cases that ended otherwise in another build of the same commit.
@@ -208,9 +207,11 @@ where
         slowest: is_whole.then_some(&kept.tests.slowest),
     };
     remember_pipeline(ports, pipeline, &news).await?;
-    if is_whole && !will_retry {
-        let (pipeline, git_ref) = (pipeline.clone(), run.source.git_ref.clone());
-        let base = TestBase::new(pipeline, git_ref, run.id, &kept.tests, &kept.results.cases);
+    if is_whole && !will_retry && moves_base(&run.source) {
+        let git_ref = &run.source.git_ref;
+        let known = ports.test_base(pipeline, git_ref, &kept.tests.job).await?;
+        let (of, by) = ((pipeline.clone(), git_ref.clone()), (run.id, run.place.unwrap_or_default()));
+        let base = TestBase::new(of, by, &kept.tests, &kept.results.cases).behind(known);
         ports.put_test_base(&base).await?;
     }
     Ok(())

@@ -23,6 +23,8 @@ fn base(failing: &[&str], is_cut: bool) -> TestBase {
         git_ref: "refs/heads/main".parse().unwrap(),
         job: job("unit"),
         run: run(1),
+        place: 1,
+        before: None,
         failing: failing.iter().map(ToString::to_string).collect(),
         is_cut,
     }
@@ -58,11 +60,11 @@ fn a_base_knows_when_it_does_not_know_all() {
         let results = TestResults { failed, cases, ..TestResults::default() };
         let tests = JobTests::judge((&job("unit"), 1), &results, None, &BTreeSet::new(), 1);
         let base = base(&[], false);
-        TestBase::new(base.pipeline, base.git_ref, run(2), &tests, &results.cases)
+        TestBase::new((base.pipeline, base.git_ref), (run(2), 2), &tests, &results.cases)
     };
     assert!(!tests(3, 3).is_cut);
     assert!(tests(501, 500).is_cut, "a report tells 500 cases at most");
-    assert!(tests(600, 600).is_cut && tests(600, 600).failing.len() == MAX_BASE);
+    assert!(tests(600, 600).is_cut && tests(600, 600).failing.len() == 500);
 }
 
 #[test]
@@ -143,7 +145,8 @@ fn f22_whatever_tests_are_called_what_is_remembered_of_them_fits_into_its_item()
             }
             // These two lie compressed.
             let base = base(&[], false);
-            let base = TestBase::new(base.pipeline, base.git_ref, run(1), &tests, &results.cases);
+            let base = TestBase::new((base.pipeline, base.git_ref), (run(1), 1), &tests, &results.cases);
+            let base = TestBase { run: run(2), place: 2, ..base.clone() }.behind(Some(base));
             let tests = serde_json::to_string(&tests).unwrap().len();
             let base = serde_json::to_string(&base).unwrap().len();
             assert!(tests < 1024 * 1024 && base < 1024 * 1024, "{tests} and {base} bytes of {letter:?}");

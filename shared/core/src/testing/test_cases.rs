@@ -94,7 +94,12 @@ impl TestCases for World {
     async fn put_test_base(&self, base: &TestBase) -> Answer<()> {
         let key = (base.pipeline.clone(), base.git_ref.clone(), base.job.clone());
         self.call("put_test_base", &base.git_ref, |state| {
-            if state.tests.bases.get(&key).is_none_or(|known| known.run <= base.run) {
+            if state
+                .tests
+                .bases
+                .get(&key)
+                .is_none_or(|known| (known.place, known.run) <= (base.place, base.run))
+            {
                 state.tests.bases.insert(key, base.clone());
             }
             Ok(())
