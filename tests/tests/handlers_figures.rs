@@ -164,6 +164,33 @@ fn a_push_is_brought_once_from_when_it_was_pushed_whatever_people_do_with_it() {
 }
 
 #[test]
+fn a_retry_brings_its_push_though_another_branch_has_deployed_meanwhile() {
+    let mut story = Story::new();
+    let fails = BuildScript::FailsIn("BUILD".into(), "exit status 1".into());
+    let script = |story: &Story, script| {
+        story.world().script_build(pushway_core::fact::JobStage::Test, "unit", None, script);
+    };
+    script(&story, fails);
+    let wanted = story.commit();
+    let red = play(&mut story, &wanted);
+    assert_eq!(red.status, Status::Failed);
+    script(&story, BuildScript::Succeeds(std::collections::BTreeMap::new()));
+    let other = story.commit();
+    let id = story.push("release/1", &other);
+    story.sim.run();
+    assert_eq!(story.run(id).status, Status::Succeeded);
+    story.world().advance(SignedDuration::from_hours(1));
+    let path = format!("/v1/runs/{}/retry", red.id);
+    let (_, answer) = post(&story.world(), "ada", &path, &json!({ "from": "start" }));
+    let again: RunId = answer["run_id"].as_str().unwrap().parse().unwrap();
+    story.sim.run();
+    tell(&story, again);
+    assert_eq!(story.run(again).status, Status::Succeeded);
+    let told = leads(&story, again);
+    assert!(told.len() == 1 && (60..70).contains(&told[0]), "{told:?}");
+}
+
+#[test]
 fn a_deploy_that_ended_before_it_moved_anything_is_no_deployment() {
     let mut story = Story::new();
     let pipeline = format!("{PIPELINE}    before: [ {{ ecs_task: {{ command: [a], timeout: 5m }} }} ]\n");
