@@ -194,12 +194,10 @@ fn a_retry_is_compared_with_what_its_push_was_and_old_commits_move_no_base() {
     assert_eq!((summary(&again).new, base(&story, &again)), (Some(1), Some(first.id)));
     again = asked_for(&mut story, &retry(&again), &json!({ "from": "start" }));
     assert_eq!((summary(&again).new, base(&story, &again)), (Some(1), Some(first.id)));
-    // An older push once more, and an old commit by hand: neither is what the next push is compared with.
+    // An older push once more, and a run by hand: neither is what the next push is compared with.
     fails(&story, None, &["times_out"]);
     asked_for(&mut story, &retry(&first), &json!({ "from": "start" }));
-    let by_hand = json!({
-        "provider": "github", "hook": "web", "ref": "refs/heads/main", "commit": first.source.commit,
-    });
+    let by_hand = json!({ "provider": "github", "hook": "web", "ref": "refs/heads/main" });
     asked_for(&mut story, "/v1/runs", &by_hand);
     fails(&story, None, &["adds", "adds_twice"]);
     let third = story.play();
