@@ -145,6 +145,7 @@ fn a30_questions_that_make_no_sense_are_refused_and_unknown_runs_are_absent() {
         (404, "GET", &format!("/v1/commits/{}", "0".repeat(40))),
         (404, "GET", "/v1/pipelines/none"),
         (404, "GET", "/v1/environments?cursor=x"),
+        (404, "GET", &format!("/v1/runs/{}/jobs/test/unit/log?cursor=0", run.id)),
         (400, "GET", "/v1/runs?pipeline=A%23B"),
         (400, "GET", "/v1/runs?pipelin=web"),
     ] {

@@ -14,6 +14,7 @@ use pushway_core::ports::{
 };
 use pushway_core::run::{JobState, Run};
 use pushway_core::source::Source;
+use pushway_core::views::LogPage;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -132,25 +133,39 @@ pub(crate) fn artifacts(run: &Run) -> Artifacts {
 }
 
 /// `GET /v1/runs/{run}/jobs/{stage}/{job}/log`.
-pub(crate) async fn log<P: ReadRuns + Plans + ReadBuilds + ReadLogs>(
-    ports: &P,
-    call: &Call<'_>,
-) -> Result<JobLog, Problem> {
+pub(crate) async fn log<P>(ports: &P, call: &Call<'_>) -> Result<JobLog, Problem>
+where
+    P: ReadRuns + Plans + ReadBuilds + ReadLogs + SealingKey,
+{
     let LogFrom { cursor } = call.query()?;
     let run = asked(ports, call).await?;
     let state = job(ports, &run, (call.text("stage"), call.text("job"))).await?;
-    // A job that a stop or a newer push has cut off never gets an end.
-    let is_over = state.end.is_some() || run.status.is_terminal();
-    let Some(log) = pointer(ports, &state).await? else {
-        return Ok(JobLog { lines: Vec::new(), next: None, over: is_over });
+    log_of(ports, &run, &state, cursor.as_deref()).await
+}
+
+/// A part of a job's log. A cursor of an attempt that was followed by another leads to the beginning of that one's.
+pub(crate) async fn log_of<P: ReadBuilds + ReadLogs + SealingKey>(
+    ports: &P,
+    run: &Run,
+    state: &JobState,
+    cursor: Option<&str>,
+) -> Result<JobLog, Problem> {
+    let list = ("log", run.id, &state.job);
+    let asked: Option<(u32, String)> = position(ports, &list, cursor).await?;
+    let from = asked.filter(|(attempt, _)| *attempt == state.attempt).map(|(_, token)| token);
+    let page = match pointer(ports, state).await? {
+        Some(log) => ports.log(&log, from.as_deref()).await?,
+        None => LogPage { lines: Vec::new(), next: None },
     };
-    let page = ports.log(&log, cursor.as_deref()).await?;
-    let over = is_over && page.next == cursor;
-    Ok(JobLog { lines: page.lines, next: page.next, over })
+    // A job that a stop or a newer push has cut off never gets an end.
+    let has_ended = state.end.is_some() || run.status.is_terminal();
+    let over = has_ended && page.next == from;
+    let token = page.next.map(|token| (state.attempt, token));
+    Ok(JobLog { lines: page.lines, next: next(ports, &list, token.as_ref()).await?, over })
 }
 
 /// Where a job's log lies: as recorded when it ended, or as CodeBuild tells while it runs.
-pub(crate) async fn pointer<P: ReadBuilds>(ports: &P, state: &JobState) -> Result<Option<LogPointer>, Fault> {
+async fn pointer<P: ReadBuilds>(ports: &P, state: &JobState) -> Result<Option<LogPointer>, Fault> {
     match (&state.end, &state.build) {
         (Some(end), _) => Ok(end.log.clone()),
         (None, Some(build)) => Ok(ports.build(build).await?.and_then(|view| view.log)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pushway_core::api::JobLog;
 use pushway_core::check_builds;
 use pushway_core::deployments;
 use pushway_core::environment::EnvironmentRecord;
@@ -113,18 +114,13 @@ where
 
 async fn log<P>(ports: &P, look: &Look<'_>) -> Result<String, Problem>
 where
-    P: ReadRuns + Plans + ReadBuilds + ReadLogs,
+    P: ReadRuns + Plans + ReadBuilds + ReadLogs + SealingKey,
 {
     let run = runs::find(ports, look.text("run")).await?;
     let job = &runs::job(ports, &run, (look.text("stage"), look.text("job"))).await?;
     let cursor = Some(look.query.cursor.as_str()).filter(|cursor| !cursor.is_empty());
-    let log = match runs::pointer(ports, job).await? {
-        Some(pointer) => ports.log(&pointer, cursor).await?,
-        None => LogPage { lines: Vec::new(), next: None },
-    };
-    // A job that was stopped with its run has no end of its own.
-    let has_ended = job.end.is_some() || run.status.is_terminal();
-    let is_over = has_ended && (log.next.is_none() || log.next.as_deref() == cursor);
+    let JobLog { lines, next, over: is_over } = runs::log_of(ports, &run, job, cursor).await?;
+    let log = LogPage { lines, next };
     let from = look.query.from.unwrap_or(1);
     let page = JobLogPage { frame: &look.frame, run: &run, job, log: &log, from, cursor, is_over };
     if look.query.part == "lines" {
