@@ -138,33 +138,49 @@ proptest! {
 
     #[test]
     fn f3_f10_each_head_ends_with_one_run_and_no_older_commit_is_deployed_over_a_newer_one(plan in pushes()) {
-        let mut repository = Repository::new();
-        // The first look only says where the branches are.
-        repository.story.sim.run_for(SignedDuration::from_secs(61));
-        let mut due: Vec<(usize, usize)> = Vec::new();
-        for (number, pushed) in plan.iter().enumerate() {
-            repository.push(BRANCHES[pushed.branch]);
-            due.extend(pushed.arrives.iter().map(|later| (number + later, number)));
-            for (_, number) in due.iter().filter(|(at, _)| *at == number) {
-                repository.deliver(*number);
-            }
-            repository.story.sim.run_for(SignedDuration::from_secs(pushed.pause));
-        }
-        for (_, number) in due.iter().filter(|(at, _)| *at >= plan.len()) {
+        play(&plan);
+    }
+}
+
+fn play(plan: &[Pushed]) {
+    let mut repository = Repository::new();
+    // The first look only says where the branches are.
+    repository.story.sim.run_for(SignedDuration::from_secs(61));
+    let mut due: Vec<(usize, usize)> = Vec::new();
+    for (number, pushed) in plan.iter().enumerate() {
+        repository.push(BRANCHES[pushed.branch]);
+        due.extend(pushed.arrives.iter().map(|later| (number + later, number)));
+        for (_, number) in due.iter().filter(|(at, _)| *at == number) {
             repository.deliver(*number);
         }
-        repository.story.sim.run_for(SignedDuration::from_mins(5));
-        for (branch, head) in &repository.heads {
-            let world = repository.story.world();
-            let runs = world.runs();
-            let is_known = runs.iter().any(|run| run.source.commit == *head && run.source.git_ref == git_ref(branch));
-            prop_assert!(is_known, "head {} of {} has no run after five minutes", head, branch);
-        }
-        repository.story.sim.run_for(SignedDuration::from_mins(10));
-        repository.story.sim.run();
-        prop_assert_eq!(&repository.story.sim.troubles, &Vec::<String>::new());
-        repository.check();
+        repository.story.sim.run_for(SignedDuration::from_secs(pushed.pause));
     }
+    for (_, number) in due.iter().filter(|(at, _)| *at >= plan.len()) {
+        repository.deliver(*number);
+    }
+    repository.story.sim.run_for(SignedDuration::from_mins(5));
+    for (branch, head) in &repository.heads {
+        let runs = repository.story.world().runs();
+        let is_known =
+            runs.iter().any(|run| run.source.commit == *head && run.source.git_ref == git_ref(branch));
+        assert!(is_known, "head {head} of {branch} has no run after five minutes");
+    }
+    repository.story.sim.run_for(SignedDuration::from_mins(10));
+    repository.story.sim.run();
+    assert_eq!(repository.story.sim.troubles, Vec::<String>::new());
+    repository.check();
+}
+
+#[test]
+fn f3_a_delivery_that_comes_after_its_push_was_found_and_followed_by_another_starts_nothing() {
+    let pushed = |branch, arrives: &[usize], pause| Pushed { branch, arrives: arrives.to_vec(), pause };
+    play(&[
+        pushed(0, &[], 183),
+        pushed(0, &[0], 180),
+        pushed(0, &[3], 179),
+        pushed(1, &[], 73),
+        pushed(0, &[], 104),
+    ]);
 }
 
 proptest! {

@@ -64,6 +64,9 @@ pub struct Move {
     pub after: CommitSha,
     /// The place of the push that moved it.
     pub place: u64,
+    /// The run that the sweep started for it, where no delivery had told of it: one may yet come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<RunId>,
 }
 
 /// One pipeline's runs of a ref that build or test, or wait for it.
@@ -156,7 +159,7 @@ impl Branch {
         }
         match at_forge {
             Some(there) if *there == source.commit => self.advance(run, source),
-            Some(_) => Placed::At(self.below_successor(&source.commit)),
+            Some(_) => self.found_before(run, &source.commit),
             None if can_ask => Placed::AskForge,
             None if self.successor(&source.commit).is_some() || is_earlier(run, source, head) => {
                 Placed::At(self.below_successor(&source.commit))
@@ -175,11 +178,22 @@ impl Branch {
     fn advance(&mut self, run: RunId, source: &Source) -> Placed {
         self.place += STEP;
         let (before, after) = (source.before.clone(), source.commit.clone());
-        self.moves.push(Move { before, after: after.clone(), place: self.place });
+        let found = (source.trigger == Trigger::Reconciled).then_some(run);
+        self.moves.push(Move { before, after: after.clone(), place: self.place, found });
         let surplus = self.moves.len().saturating_sub(REMEMBERED_MOVES);
         self.moves.drain(..surplus);
         self.head = Some(Head { commit: after, run, place: self.place, pushed_at: source.pushed_at });
         Placed::At(self.place)
+    }
+
+    /// Where a push stands whose ref has moved on: what the sweep had found before its delivery came is the same push.
+    fn found_before(&self, run: RunId, commit: &CommitSha) -> Placed {
+        let found = self.moves.iter().rfind(|step| step.after == *commit && step.found.is_some());
+        match found.and_then(|step| Some((step.found?, step.place))) {
+            Some((known, place)) if known == run => Placed::At(place),
+            Some((known, _)) => Placed::Same(known),
+            None => Placed::At(self.below_successor(commit)),
+        }
     }
 
     /// The oldest remembered push that left `commit` behind.
