@@ -12,25 +12,26 @@ const fail = (words) => {
 const desktop = { viewport: { width: 1280, height: 900 } };
 const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 
+// What a page must not do.
+const strange = [];
+
 // A browser in which nothing strange may happen.
 const open = async (browser, options = {}) => {
   const context = await browser.newContext({ ...desktop, ...options });
-  const page = await context.newPage();
-  const strange = [];
-  page.on("dialog", (dialog) => {
+  context.on("dialog", (dialog) => {
     strange.push(`a dialog says ${dialog.message()}`);
     dialog.dismiss();
   });
-  page.on("pageerror", (error) => strange.push(`the script broke: ${error.message}`));
-  page.on("console", (message) => {
+  context.on("weberror", (broken) => strange.push(`the script broke: ${broken.error().message}`));
+  context.on("console", (message) => {
     // A browser logs answers of 401 to 404 as errors; whoever expects them asks for them.
     if (message.type() === "error" && !/status of 40[134]/.test(message.text())) strange.push(message.text());
   });
-  page.on("request", (request) => {
+  context.on("request", (request) => {
     const known = [look.base, look.issuer].some((place) => place && request.url().startsWith(place));
     if (!known) strange.push(`it asks ${request.url()}`);
   });
-  return { context, page, strange };
+  return { context, page: await context.newPage() };
 };
 
 const signIn = async (page, next = "/") => {
@@ -50,7 +51,7 @@ const orders = {
       ["phone", { ...phone, colorScheme: "light" }],
       ["plain", { javaScriptEnabled: false }],
     ]) {
-      const { context, page, strange } = await open(browser, options);
+      const { context, page } = await open(browser, options);
       await signIn(page);
       for (const [title, path] of look.pages) {
         const answer = await page.goto(look.base + path, { waitUntil: "load" });
@@ -66,7 +67,6 @@ const orders = {
         }
         found.push([name, path]);
       }
-      if (strange.length) fail(`${name}: ${strange.join("\n")}`);
       await context.close();
     }
     return found;
@@ -91,7 +91,7 @@ const orders = {
 
   // Text of others is shown as it is, and does nothing.
   async inert(browser) {
-    const { page, strange } = await open(browser);
+    const { page } = await open(browser);
     await signIn(page);
     for (const path of look.paths) {
       await page.goto(look.base + path, { waitUntil: "networkidle" });
@@ -101,13 +101,12 @@ const orders = {
       const links = await page.evaluate(() => [...document.links].map((link) => link.protocol));
       if (links.some((protocol) => !["http:", "https:"].includes(protocol))) fail(`${path} links to ${links}`);
     }
-    if (strange.length) fail(strange.join("\n"));
     return look.paths;
   },
 
   // Somebody types while the page changes around them, and hears when it can't be brought up to date.
   async typing(browser) {
-    const { page, strange } = await open(browser);
+    const { page } = await open(browser);
     await signIn(page);
     await page.getByLabel("Branch").pressSequentially("rele");
     const field = await page.getByLabel("Branch").elementHandle();
@@ -123,13 +122,12 @@ const orders = {
     await page.locator("#stale").waitFor({ timeout: look.patience });
     await page.screenshot({ path: `${look.shots}/stale.png` });
     const told = await page.locator("#stale").textContent();
-    if (strange.length) fail(strange.join("\n"));
     return { before, typed, same, told };
   },
 
   // In with the issuer, and out again.
   async issuer(browser) {
-    const { page, strange } = await open(browser);
+    const { page } = await open(browser);
     await page.goto(`${look.base}/sign-in?next=%2Fapprovals`);
     await page.screenshot({ path: `${look.shots}/sign-in.png` });
     await page.getByRole("link", { name: "Sign in with" }).click();
@@ -139,26 +137,24 @@ const orders = {
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.waitForURL(`${look.base}/sign-in`);
     const answer = await page.goto(`${look.base}/approvals`);
-    if (strange.length) fail(strange.join("\n"));
     return { who: who.includes("person:ada@example.com"), afterwards: new URL(answer.url()).pathname };
   },
 
   // A run is watched until it is green, on a page that is loaded once.
   async watch(browser) {
-    const { page, strange } = await open(browser);
+    const { page } = await open(browser);
     await signIn(page, `/runs/${look.run}`);
     const first = await page.locator("main").getAttribute("data-news");
     await page.evaluate(() => (window.loadedOnce = true));
     await page.locator('main[data-news="succeeded" i]').waitFor({ timeout: look.patience });
     if (!(await page.evaluate(() => window.loadedOnce))) fail("the page was loaded again");
     await page.screenshot({ path: `${look.shots}/watched.png`, fullPage: true });
-    if (strange.length) fail(strange.join("\n"));
     return { first };
   },
 
   // From a failed run to the line that says why.
   async log(browser) {
-    const { page, strange } = await open(browser);
+    const { page } = await open(browser);
     await signIn(page, `/runs/${look.run}`);
     await page.getByRole("region", { name: "Table of jobs" }).getByRole("link", { name: look.job }).click();
     await page.locator("#log").waitFor();
@@ -166,13 +162,12 @@ const orders = {
     const line = page.locator("#log li:not([hidden])", { hasText: look.line }).first();
     await line.waitFor();
     await page.screenshot({ path: `${look.shots}/failing-log.png` });
-    if (strange.length) fail(strange.join("\n"));
     return { line: await line.textContent() };
   },
 
   // Consent, from the list of what waits.
   async approve(browser) {
-    const { page, strange } = await open(browser);
+    const { page } = await open(browser);
     await signIn(page, "/approvals");
     await page.screenshot({ path: `${look.shots}/approvals.png`, fullPage: true });
     await page.locator(`main a[href^="/runs/${look.run}"]`).first().click();
@@ -181,13 +176,12 @@ const orders = {
     await page.getByLabel("Comment").fill("seen <b>on</b> staging");
     await page.getByRole("button", { name: "Approve" }).click();
     await page.waitForURL(`${look.base}/runs/${look.run}`);
-    if (strange.length) fail(strange.join("\n"));
     return {};
   },
 
   // Back to an earlier version.
   async rollback(browser) {
-    const { page, strange } = await open(browser);
+    const { page } = await open(browser);
     await signIn(page, look.environment);
     await page.screenshot({ path: `${look.shots}/environment.png`, fullPage: true });
     await page.locator(`main a[href*="/rollback?to=${look.to}"]`).first().click();
@@ -195,7 +189,6 @@ const orders = {
     await page.screenshot({ path: `${look.shots}/rollback.png`, fullPage: true });
     await page.locator("main form button").click();
     await page.waitForURL(`${look.base}/runs/*`);
-    if (strange.length) fail(strange.join("\n"));
     return { run: page.url().split("/").pop() };
   },
 
@@ -207,7 +200,7 @@ const orders = {
     const csrf = await page.locator("input[name=csrf]").first().inputValue();
     const status = await page.evaluate(
       async ([path, csrf]) => {
-        const body = new URLSearchParams({ csrf, version: "1", reason: "because I can" });
+        const body = new URLSearchParams({ csrf, once: "1", reason: "because I can" });
         return (await fetch(path, { method: "POST", body })).status;
       },
       [`${look.environment}/freeze`, csrf],
@@ -223,7 +216,9 @@ const browser = await chromium.launch({
 });
 try {
   const order = orders[process.argv[2]] ?? fail(`there is no order ${process.argv[2]}`);
-  console.log(JSON.stringify(await order(browser)));
+  const found = await order(browser);
+  if (strange.length) fail(strange.join("\n"));
+  console.log(JSON.stringify(found));
 } catch (error) {
   console.error(String(error?.stack ?? error));
   process.exitCode = 1;

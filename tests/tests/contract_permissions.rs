@@ -289,14 +289,20 @@ const ANY_RESOURCE: &[&str] = &[
     "xray:PutTraceSegments",
 ];
 
-/// The ports in the bounds of a function's `handle`.
+/// The ports in the bounds of a function's `handle`; one that takes very many has a name for them.
 fn ports(name: &str) -> BTreeSet<String> {
     let source = text(format!("functions/{name}/src/lib.rs"));
+    let list =
+        |list: &str| list.split('+').map(|port| port.trim().trim_end_matches(',').to_owned()).collect();
+    if let Some((_, named)) = source.split_once("\n    Ports:\n") {
+        assert!(source.contains("pub async fn handle<P: Ports>("), "{name}");
+        return list(named.split_once('}').unwrap_or_else(|| panic!("{name}: the list has no end")).0);
+    }
     let (_, handle) =
         source.split_once("pub async fn handle<P>").unwrap_or_else(|| panic!("{name}: no handle<P>"));
     let (head, _) = handle.split_once("\n{").unwrap_or_else(|| panic!("{name}: handle has no body"));
     let (_, bounds) = head.split_once("P:").unwrap_or_else(|| panic!("{name}: handle has no bounds"));
-    bounds.split('+').map(|port| port.trim().trim_end_matches(',').to_owned()).collect()
+    list(bounds)
 }
 
 fn actions_of(port: &str) -> &'static [&'static str] {

@@ -4,13 +4,8 @@ use http::StatusCode;
 use pushway_core::access::Principal;
 use pushway_core::api;
 use pushway_core::pipeline_file::JSON_SCHEMA;
-use pushway_core::ports::{
-    AuditTrail, BranchRecords, Callbacks, Clock, Deliveries, Differences, Environments, Heads, History,
-    Hooks, InsightSettings, ListEnvironments, ListHooks, ListPipelines, Orders, Overdue, PipelineClaims,
-    Plans, PullRequests, Random, ReadBuilds, ReadCommits, ReadDeliveries, ReadLogs, ReadTestCases,
-    Reconciliations, RunFigures, Runs, SealingKey, StartExecutions, StopBuilds, Tokens, Waits,
-};
 
+use crate::Ports;
 use crate::call::Call;
 use crate::operations::Verb;
 use crate::reply::{Problem, Reply};
@@ -20,42 +15,7 @@ use crate::{
 };
 
 /// Carries out what was asked, if it makes sense and who asks may ask it: orders by their rules, the rest at once.
-pub(crate) async fn dispatch<P>(ports: &P, call: Result<Call<'_>, Problem>) -> Result<Reply, Problem>
-where
-    P: Runs
-        + Plans
-        + History
-        + Environments
-        + ListEnvironments
-        + ListPipelines
-        + PipelineClaims
-        + SealingKey
-        + Waits
-        + Overdue
-        + Callbacks
-        + ReadBuilds
-        + ReadLogs
-        + ReadTestCases
-        + Hooks
-        + ListHooks
-        + Reconciliations
-        + BranchRecords
-        + ReadDeliveries
-        + Deliveries
-        + Differences
-        + Heads
-        + ReadCommits
-        + PullRequests
-        + StartExecutions
-        + StopBuilds
-        + Tokens
-        + AuditTrail
-        + Orders
-        + RunFigures
-        + InsightSettings
-        + Clock
-        + Random,
-{
+pub(crate) async fn dispatch<P: Ports>(ports: &P, call: Result<Call<'_>, Problem>) -> Result<Reply, Problem> {
     let call = &call?;
     // Boxed: it holds the states of every verb, and one of them runs.
     let act = Box::pin(async move {

@@ -48,48 +48,59 @@ use forms::Asked;
 use operations::Verb;
 use reply::{Problem, Reply};
 
+/// One name for a list of ports.
+macro_rules! all_of {
+    ($name:ident: $first:ident $(+ $port:ident)*) => {
+        /// All that requests are answered from. Pages are given what reads alone.
+        pub trait $name: $first $(+ $port)* {}
+        impl<P: $first $(+ $port)*> $name for P {}
+    };
+}
+
+all_of! {
+    Ports:
+    Runs
+    + Plans
+    + History
+    + Environments
+    + ListEnvironments
+    + ListPipelines
+    + PipelineClaims
+    + SealingKey
+    + Waits
+    + Overdue
+    + Callbacks
+    + ReadBuilds
+    + ReadLogs
+    + ReadTestCases
+    + Hooks
+    + ListHooks
+    + Reconciliations
+    + BranchRecords
+    + ReadDeliveries
+    + Deliveries
+    + Differences
+    + Heads
+    + ReadCommits
+    + PullRequests
+    + StartExecutions
+    + StopBuilds
+    + Tokens
+    + Sessions
+    + Issuer
+    + AuditTrail
+    + Orders
+    + RunFigures
+    + InsightSettings
+    + Clock
+    + Random
+}
+
 /// Answers one request.
-pub async fn handle<P>(
+pub async fn handle<P: Ports>(
     ports: &P,
     request: ApiGatewayV2httpRequest,
-) -> Result<ApiGatewayV2httpResponse, Failure>
-where
-    P: Runs
-        + Plans
-        + History
-        + Environments
-        + ListEnvironments
-        + ListPipelines
-        + PipelineClaims
-        + SealingKey
-        + Waits
-        + Overdue
-        + Callbacks
-        + ReadBuilds
-        + ReadLogs
-        + ReadTestCases
-        + Hooks
-        + ListHooks
-        + Reconciliations
-        + BranchRecords
-        + ReadDeliveries
-        + Deliveries
-        + Differences
-        + Heads
-        + ReadCommits
-        + PullRequests
-        + StartExecutions
-        + StopBuilds
-        + Tokens
-        + Sessions
-        + Issuer
-        + AuditTrail
-        + Orders
-        + RunFigures
-        + InsightSettings
-        + Clock
-        + Random,
-{
+) -> Result<ApiGatewayV2httpResponse, Failure> {
     let page = match pages::answer(ports, &request).await {
         Some(page) => Some(page),
         None => match forms::asked(ports, &request).await {
