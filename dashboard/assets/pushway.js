@@ -9,6 +9,9 @@
   // Makes `old` look like `fresh` by changing only what differs, so that focus, folds, scrolling and what
   // someone is typing stay as they are.
   const kept = new Set(["open", "value", "checked"]);
+  // Blanks between elements are nobody's.
+  const parts = (node) => [...node.childNodes].filter((child) => child.nodeType !== Node.TEXT_NODE || child.data.trim());
+  const alike = (one, other) => one.nodeName === other.nodeName && one.className === other.className;
   const name = (node) =>
     node.nodeType === Node.ELEMENT_NODE
       ? node.id || node.dataset.key || node.getAttribute("aria-labelledby") || node.getAttribute("action") || ""
@@ -29,28 +32,26 @@
       const typed = kept.has(name) && old.type !== "hidden";
       if (!typed && old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    // What has a name is found again by it, wherever it stands now; the rest by its place between.
-    const will = [...fresh.childNodes];
+    // What has a name is found again by it, wherever it stands now; the rest between two names by its looks, in order.
+    // Nothing is moved that need not be: what is moved loses the focus.
+    const will = parts(fresh);
     const names = new Set(will.map(name).filter(Boolean));
-    for (const node of [...old.childNodes]) if (name(node) && !names.has(name(node))) node.remove();
-    const named = new Map([...old.childNodes].map((node) => [name(node), node]));
-    let place = old.firstChild;
+    const was = parts(old).filter((node) => !name(node) || names.has(name(node)) || node.remove());
     for (const node of will) {
       const own = name(node);
-      const match = own ? named.get(own) : place && !name(place) ? place : null;
-      if (!match) {
-        old.insertBefore(node, place);
-      } else {
-        if (match === place) place = place.nextSibling;
-        else old.insertBefore(match, place);
-        morph(match, node);
+      const end = was.findIndex(name);
+      const near = own || end < 0 ? was : was.slice(0, end);
+      let before = near.findIndex((other) => (own ? name(other) === own : alike(other, node)));
+      if (before < 0) {
+        old.insertBefore(node, was[0] ?? null);
+        continue;
       }
+      const [match] = was.splice(before, 1);
+      for (; before > 0 && !name(was[0]); before -= 1) was.shift().remove();
+      if (before > 0) old.insertBefore(match, was[0]);
+      morph(match, node);
     }
-    while (place) {
-      const after = place.nextSibling;
-      place.remove();
-      place = after;
-    }
+    was.forEach((node) => node.remove());
   };
 
   // Says to whoever listens what has changed.

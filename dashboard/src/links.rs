@@ -2,7 +2,7 @@
 //!
 //! Names in paths are encoded whatever their type promises. Who serves the pages joins the same paths:
 //! beside each page (`GET`) stand the acts that its forms ask for (`POST`), all with the fields `csrf` and,
-//! where an act is said twice by a double click, `version`: that of the run or environment it was offered for.
+//! where an act is said twice by a double click, `once`, which one rendering of a page has alone.
 
 use std::fmt::Display;
 

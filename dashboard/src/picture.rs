@@ -239,7 +239,7 @@ fn tell(lanes: &mut [Lane], entry: &Entry) {
     let at = entry.at;
     match &entry.fact {
         Fact::Received { source } => {
-            if let Some(pushed) = source.pushed_at.filter(|pushed| *pushed < at) {
+            if let Some(pushed) = source.delivered_from().filter(|pushed| *pushed < at) {
                 lanes[0].turn(pushed, Kind::Wait, "delivery");
             }
             lanes[0].turn(at, Kind::Prepare, "planning");

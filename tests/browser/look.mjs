@@ -115,7 +115,10 @@ const orders = {
     const started = await fetch(`${look.base}/v1/runs`, { method: "POST", headers, body: JSON.stringify(look.start) });
     if (started.status !== 202) fail(`no run was started: ${started.status}`);
     await page.getByRole("heading", { name: "Running now" }).waitFor({ timeout: look.patience });
-    await page.keyboard.type("ase");
+    await page.keyboard.type("as");
+    // Meanwhile the run goes on, and ends.
+    await page.getByRole("heading", { name: "Running now" }).waitFor({ state: "detached", timeout: look.patience });
+    await page.keyboard.type("e");
     const typed = await page.getByLabel("Branch").inputValue();
     const same = await field.evaluate((field) => field === document.activeElement);
     await page.context().clearCookies();

@@ -176,7 +176,21 @@ async fn what_someone_types_stays_while_the_page_changes_and_a_page_that_is_old_
     let mut story = Story::new();
     story.play();
     let start = json!({ "provider": "github", "hook": "web", "ref": "refs/heads/main" });
-    let found = visit(&story, "run", "typing", json!({ "start": start, "patience": 60_000 })).await;
+    let world = story.world();
+    let visitor = Visitor::new(&serve(world.clone()).await, &token(&world, "typing", &["run"], 7));
+    let with = json!({ "start": start, "patience": 60_000 });
+    let visiting = tokio::task::spawn_blocking(move || visitor.does("typing", with));
+    let look = async |wanted: &dyn Fn() -> bool| {
+        while !wanted() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    look(&|| world.runs().iter().any(|run| !run.status.is_terminal())).await;
+    // The page has been asked for since, and once more.
+    let asked = world.done("running");
+    look(&|| world.done("running") >= asked + 2).await;
+    story.sim.run();
+    let found = visiting.await.expect("it ends");
     assert_eq!(
         (&found["before"], &found["typed"], &found["same"]),
         (&json!(0), &json!("release"), &json!(true))

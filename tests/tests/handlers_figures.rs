@@ -164,6 +164,31 @@ fn a_push_is_brought_once_from_when_it_was_pushed_whatever_people_do_with_it() {
 }
 
 #[test]
+fn a_retry_brings_nothing_that_was_pushed_after_its_push_and_the_next_deployment_does() {
+    let mut story = Story::new();
+    let first = story.commit();
+    play(&mut story, &first);
+    let script = |story: &Story, script| {
+        story.world().script_build(pushway_core::fact::JobStage::Test, "unit", None, script);
+    };
+    script(&story, BuildScript::FailsIn("BUILD".into(), "exit status 1".into()));
+    let (older, newer) = (story.commit(), story.commit());
+    let (older, newer) = (play(&mut story, &older), play(&mut story, &newer));
+    assert_eq!((older.status, newer.status), (Status::Failed, Status::Failed));
+    script(&story, BuildScript::Succeeds(std::collections::BTreeMap::new()));
+    let path = format!("/v1/runs/{}/retry", older.id);
+    let (_, answer) = post(&story.world(), "ada", &path, &json!({ "from": "start" }));
+    let again: RunId = answer["run_id"].as_str().unwrap().parse().unwrap();
+    story.sim.run();
+    tell(&story, again);
+    assert_eq!(story.run(again).status, Status::Succeeded, "{:?}", story.run(again).cause);
+    assert_eq!(leads(&story, again).len(), 1);
+    let last = story.commit();
+    let last = play(&mut story, &last);
+    assert_eq!(leads(&story, last.id).len(), 2, "its own push, and the one that the retry came before");
+}
+
+#[test]
 fn a_retry_brings_its_push_though_another_branch_has_deployed_meanwhile() {
     let mut story = Story::new();
     let fails = BuildScript::FailsIn("BUILD".into(), "exit status 1".into());

@@ -11,9 +11,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use pushway_aws::{Aws, Settings};
-use pushway_core::issuer::Redemption;
+use pushway_core::cursor::seal;
+use pushway_core::issuer::{Attempt, IssuerSettings, Redemption};
 use pushway_core::jwt::{Jwk, JwkSet};
-use pushway_core::ports::{Clock, Fault, Issuer as _};
+use pushway_core::ports::{Clock, Fault, Issuer as _, SealingKey as _};
 use pushway_core::testing::World;
 use pushway_tests::issuer::{CLIENT, Issuer, KEY, key, serve, sign};
 use pushway_tests::sim::people::{Answer, send, unsigned};
@@ -112,6 +113,8 @@ fn a31_no_token_is_believed_that_says_something_else() {
         ("name that can be relied on", [("email_verified", json!(false))].to_vec()),
         ("name that can be relied on", [("email_verified", Value::Null)].to_vec()),
         ("name that can be relied on", [("email", json!("ada\n@example.com"))].to_vec()),
+        // The sign of Kelvin is a small k in lower case, and another person.
+        ("name that can be relied on", [("email", json!("\u{212a}im@example.com"))].to_vec()),
         ("name that can be relied on", [("email", json!("a".repeat(201)))].to_vec()),
     ] {
         let answer = me(&world, &issuer.token(&with(&claims, &changes)));
@@ -209,6 +212,16 @@ fn where_there_is_no_issuer_nobody_is_believed_and_nobody_is_sent_anywhere() {
     let page = |path: &str| send(&world, &unsigned("GET", path, &[], "")).expect("it answers");
     assert_eq!((page("/sign-in/issuer").status, page("/sign-in/callback?code=c&state=s").status), (404, 404));
     assert!(!page("/sign-in").body.contains("Sign in with"));
+}
+
+#[test]
+fn the_documented_settings_are_read() {
+    let page = pushway_tests::repository::text("docs/api.md");
+    let (_, block) = page.split_once("```json\n").expect("an example");
+    let settings = IssuerSettings::read(block.split_once("```").expect("its end").0).unwrap();
+    assert_eq!(settings.groups_claim, "cognito:groups");
+    // It stands in single quotes on the command line, which SAM ends at the next one.
+    assert!(!block.split_once("```").unwrap().0.contains('\''));
 }
 
 /// A browser: the cookies that it keeps.
@@ -315,7 +328,17 @@ fn a33_nobody_is_signed_in_by_a_code_that_their_own_browser_has_not_asked_for() 
     let mixed = ada.get(&format!("/sign-in/callback?code={code}&state={}", own["state"]));
     assert_eq!(mixed.status, 400);
     assert!(mixed.body.contains("asked for by someone else"), "{}", mixed.body);
-    // A cookie that was made up is none, nor is a sealed cursor of some list.
+    // A cookie that was made up is none, nor is what was sealed as something else.
+    let known = Attempt::new([[1; 32], [2; 32], [3; 32]], "/", world.now());
+    let key = pushway_tests::sim::block_on(world.sealing_key()).unwrap();
+    let state = URL_SAFE_NO_PAD.encode([1; 32]);
+    let with_cookie = |list: &str| {
+        let sealed = seal(&key, &list, &known);
+        let cookies = HashMap::from([("__Host-pushway-sign-in".to_owned(), sealed)]);
+        Browser { world: &world, cookies }.get(&format!("/sign-in/callback?code=none&state={state}")).status
+    };
+    // This one is gone on with: it is the issuer that does not know the code.
+    assert_eq!((with_cookie("sign-in"), with_cookie("runs")), (400, 401));
     ada.cookies.insert("__Host-pushway-sign-in".into(), "e30".into());
     assert_eq!(ada.get(&format!("/sign-in/callback?code={code}&state={}", own["state"])).status, 401);
     // What takes too long is not gone on with.

@@ -290,6 +290,27 @@ fn pauses_of_a_strategy_and_its_checks_are_told_from_its_rollout() {
 }
 
 #[test]
+fn who_retries_a_push_days_later_has_not_waited_for_its_delivery() {
+    let mut story = Story::new();
+    let world = story.world();
+    let commit = story.commit();
+    let mut body = push_body("main", &commit);
+    body["repository"]["pushed_at"] = json!((world.now() - SignedDuration::from_secs(4)).as_second());
+    let id = story.send(&Post::github("push", "d1", &body.to_string(), SECRET)).expect("it is taken").run();
+    story.sim.run();
+    world.advance(SignedDuration::from_hours(70));
+    let (_, again) = post(&world, "ada", &format!("/v1/runs/{id}/retry"), &json!({ "from": "start" }));
+    story.sim.run();
+    let delivery = |run: &str| {
+        let (_, ledger) = pushway_tests::sim::people::get(&world, &format!("/v1/runs/{run}/ledger"));
+        let totals = ledger["totals"].as_array().expect("totals").clone();
+        totals.iter().find(|total| total["kind"] == "delivery").map(|total| total["milliseconds"].clone())
+    };
+    assert_eq!(delivery(&id.to_string()), Some(json!(4_000)));
+    assert_eq!(delivery(again["run_id"].as_str().expect("a run")), None);
+}
+
+#[test]
 fn delivery_a_freeze_draining_and_a_watch_are_each_told_apart() {
     let mut story = Story::new();
     let world = story.world();

@@ -253,6 +253,25 @@ fn a_rule_that_comes_while_a_run_waits_for_its_time_makes_it_ask_first() {
 }
 
 #[test]
+fn a_rule_that_comes_after_all_consent_asks_for_no_fewer_than_the_file() {
+    let mut story = Story::new();
+    story.know_staging();
+    steer(&story, "freeze", &json!({ "reason": "sale" }));
+    let (commit, run) = asked(&mut story, "    approval: { required: 2, timeout: 8h }\n");
+    approve(&story, "ada", run, "1");
+    assert_eq!(approve(&story, "bob", run, "1").1["granted"], true);
+    story.sim.run_for(SignedDuration::from_mins(2));
+    assert!(story.run(run).environments[0].blocked.is_some() && !asks(&story.world(), run));
+    // Of those whom it names, one has consented, and one is enough for the rule alone.
+    protect(&story.world(), 1, &[&named("ada"), &named("carol")]);
+    steer(&story, "unfreeze", &json!({}));
+    story.sim.run_for(SignedDuration::from_mins(10));
+    assert!(is_untouched(&story, run) && asks(&story.world(), run), "{:?}", story.run(run));
+    assert_eq!(approve(&story, "carol", run, "1").1["granted"], true);
+    ended_well(&mut story, run, &commit);
+}
+
+#[test]
 fn a_rule_that_comes_a_moment_after_the_last_consent_holds() {
     let mut story = Story::new();
     let (commit, run) = asked(&mut story, ASK);

@@ -30,6 +30,10 @@ pub(crate) use compress::compressed;
 use crate::reply::{Problem, Reply};
 use crate::{forms, principal, session, sign_in};
 
+/// What people are told who can't sign in until an administrator has mended something.
+const NOT_SET_UP: &str =
+    "signing in is not set up right; an administrator finds why in the log of the function api";
+
 /// What can be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Page {
@@ -147,8 +151,14 @@ where
         Page::Callback => Some(sign_in::back(ports, request).await),
         _ => None,
     };
-    if let Some(led) = led {
-        return Some(led.unwrap_or_else(|problem| not_in(ports, &look.frame, "/", &problem)));
+    match led {
+        Some(Ok(reply)) => return Some(reply),
+        Some(Err(problem)) => {
+            let begun = sign_in::begun(ports, request).await;
+            let next = begun.map_or_else(|| look.query.next.clone(), |attempt| attempt.next);
+            return Some(not_in(ports, &look.frame, &next, &problem));
+        }
+        None => {}
     }
     let shown = match look.page {
         Page::SignIn => login(ports, &look.frame, &look.query.next, None),
@@ -214,10 +224,17 @@ fn login<P: Issuer>(ports: &P, frame: &Frame, next: &str, problem: Option<&str>)
 
 /// The page to sign in at, for someone who has tried.
 fn not_in<P: Issuer>(ports: &P, frame: &Frame, next: &str, problem: &Problem) -> Reply {
-    if let Problem::Fault(fault) = problem {
-        tracing::error!(error = %fault, "nobody can sign in");
-    }
-    let html = login(ports, frame, next, Some(&problem.detail()));
+    let detail = match problem {
+        Problem::Fault(fault) => {
+            tracing::error!(error = %fault, "nobody can sign in");
+            match fault {
+                Fault::Permanent(_) => NOT_SET_UP.to_owned(),
+                Fault::Retryable(_) | Fault::Limited { .. } => problem.detail(),
+            }
+        }
+        _ => problem.detail(),
+    };
+    let html = login(ports, frame, next, Some(&detail));
     of_html(problem.status(), html.unwrap_or_default())
 }
 

@@ -86,9 +86,7 @@ where
     if iss.is_some_and(|iss| iss != settings.issuer) {
         return Err(Refused::Issuer(BadJwt::OtherIssuer).into());
     }
-    let key = ports.sealing_key().await?;
-    let begun = session::attempted(request).and_then(|sealed| open::<Attempt>(&key, &LIST, sealed).ok());
-    let begun = begun.and_then(|attempt| {
+    let begun = begun(ports, request).await.and_then(|attempt| {
         let code = attempt.back(&state, &code, &redirect(request), ports.now()).ok()?;
         Some((attempt, code))
     });
@@ -108,6 +106,12 @@ where
     ports.put_session(&SessionRecord::new(&secret, principal, ports.now())).await?;
     let cookie = session::begin(&secret.expose()).ok_or(Refused::Unknown)?;
     Ok(go_to(&attempt.next).and(header::SET_COOKIE, cookie))
+}
+
+/// The sign-in that this browser has begun.
+pub(crate) async fn begun<P: SealingKey>(ports: &P, request: &ApiGatewayV2httpRequest) -> Option<Attempt> {
+    let sealed = session::attempted(request)?;
+    open(&ports.sealing_key().await.ok()?, &LIST, sealed).ok()
 }
 
 /// Ends the session that a cookie's text stands for. A token lives on: others may hold it, too.

@@ -25,6 +25,8 @@ use serde_json::Value;
 
 /// How many hooks one sweep reconciles: the next sweep goes on with those that are longest overdue.
 const MAX_HOOKS: usize = 50;
+/// How long it may spend on what nobody was told of.
+const CATCH_UP_BUDGET: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// How long one sweep may spend on hooks: two of its periods, far from the function's timeout.
 const HOOKS_BUDGET: jiff::SignedDuration = jiff::SignedDuration::from_secs(120);
 
@@ -85,7 +87,7 @@ where
         + Clock
         + Random,
 {
-    let mut swept = Swept::default();
+    let (mut swept, began) = (Swept::default(), ports.now());
     for wait in ports.waits(ports.now()).await? {
         match settle(ports, &wait).await {
             Ok(Settled::Done) => swept.settled += 1,
@@ -117,7 +119,6 @@ where
             }
         }
     }
-    swept.note(catch_up(ports, pages).await);
     // Last, and within a budget: a forge that does not answer must keep nothing else waiting.
     let until = ports.now() + HOOKS_BUDGET;
     for hook in ports.due_hooks(ports.now()).await?.into_iter().take(MAX_HOOKS) {
@@ -126,6 +127,7 @@ where
         }
         swept.count(&hook.id, "hook not reconciled", reconcile(ports, &hook).await);
     }
+    swept.note(catch_up(ports, pages, (began, ports.now() + CATCH_UP_BUDGET)).await);
     Ok(swept)
 }
 

@@ -27,6 +27,8 @@ use crate::Aws;
 
 /// How long keys count without being asked for again.
 const KEPT: Duration = Duration::from_hours(1);
+/// How long they count while it can't be asked.
+const KEPT_AT_MOST: Duration = Duration::from_hours(24);
 /// How often it is asked at most, whatever keys tokens name (row A31).
 const PAUSE: Duration = Duration::from_secs(30);
 /// People wait meanwhile.
@@ -40,7 +42,8 @@ pub(crate) struct Known(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    asked_at: Option<Instant>,
+    /// When it was last asked, and whether it answered.
+    asked: Option<(Instant, bool)>,
     document: Option<Arc<Document>>,
 }
 
@@ -118,32 +121,37 @@ impl Aws {
         let settings = set(self.issuer())?;
         // Whoever comes meanwhile waits for the same answer.
         let mut state = self.issuer_known.0.lock().await;
-        let known = state.document.clone();
-        if let Some(document) =
-            known.as_ref().filter(|known| known.read_at.elapsed() < KEPT && is_enough(known))
-        {
+        let known = state.document.clone().filter(|known| known.read_at.elapsed() < KEPT_AT_MOST);
+        let enough = known.clone().filter(|known| is_enough(known));
+        if let Some(document) = enough.as_ref().filter(|known| known.read_at.elapsed() < KEPT) {
             return Ok(document.clone());
         }
-        if state.asked_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return known.ok_or_else(|| {
-                Fault::Retryable(format!("{} could not be asked a moment ago", settings.issuer))
-            });
+        match state.asked.filter(|(at, _)| at.elapsed() < PAUSE) {
+            // It has just said what it has, and that is all.
+            Some((_, true)) => return known.ok_or_else(|| silent(settings)),
+            Some((_, false)) => return enough.ok_or_else(|| silent(settings)),
+            None => {}
         }
-        state.asked_at = Some(Instant::now());
-        match discover(settings).await {
+        let found = discover(settings).await;
+        state.asked = Some((Instant::now(), found.is_ok()));
+        match found {
             Ok(document) => {
                 let document = Arc::new(document);
                 state.document = Some(document.clone());
                 Ok(document)
             }
             // While it can't be asked, what it said last still holds.
-            Err(fault) => known.filter(|known| is_enough(known)).ok_or(fault),
+            Err(fault) => enough.ok_or(fault),
         }
     }
 }
 
 fn set(settings: Option<&IssuerSettings>) -> Answer<&IssuerSettings> {
     settings.ok_or_else(|| Fault::Permanent("there is no issuer; set the parameter Issuer".into()))
+}
+
+fn silent(settings: &IssuerSettings) -> Fault {
+    Fault::Retryable(format!("{} could not be asked a moment ago", settings.issuer))
 }
 
 async fn discover(settings: &IssuerSettings) -> Answer<Document> {

@@ -87,7 +87,7 @@ impl Secrets for Aws {
     async fn secret(&self, name: &str) -> Answer<Secret> {
         self.read_secret(name, Stage::Current).await?.ok_or_else(|| {
             Fault::Permanent(format!(
-                "secretsmanager GetSecretValue: there is no secret {name:?}; create it, or name another one in the hook"
+                "secretsmanager GetSecretValue: there is no secret {name:?}; create it, or name another one where it is referred to"
             ))
         })
     }

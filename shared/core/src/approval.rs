@@ -37,6 +37,9 @@ pub struct ApprovalRequest {
     /// The version of the environment's record in which that rule was found.
     #[serde(default)]
     pub rule_as_of: u64,
+    /// How many the pipeline file asks for by itself: no later rule asks for fewer.
+    #[serde(default)]
+    pub by_file: u16,
     /// Until when.
     pub deadline: Timestamp,
     /// Container name to the image it would get.
@@ -259,6 +262,7 @@ mod tests {
             required: 1,
             rule: Some(widest_rule()),
             rule_as_of: 1,
+            by_file: 1,
             deadline: Timestamp::UNIX_EPOCH,
             images: BTreeMap::new(),
             serving: None,

@@ -157,14 +157,15 @@ impl Branch {
         if source.before.as_ref() == Some(&head.commit) {
             return self.advance(run, source);
         }
-        match at_forge {
-            Some(there) if *there == source.commit => self.advance(run, source),
-            Some(_) => self.found_before(run, &source.commit),
-            None if can_ask => Placed::AskForge,
-            None if self.successor(&source.commit).is_some() || is_earlier(run, source, head) => {
+        match (at_forge, self.found_before(run, &source.commit)) {
+            (Some(there), _) if *there == source.commit => self.advance(run, source),
+            (None, _) if can_ask => Placed::AskForge,
+            (_, Some(placed)) => placed,
+            (Some(_), None) => Placed::At(self.below_successor(&source.commit)),
+            (None, None) if self.successor(&source.commit).is_some() || is_earlier(run, source, head) => {
                 Placed::At(self.below_successor(&source.commit))
             }
-            None => self.advance(run, source),
+            (None, None) => self.advance(run, source),
         }
     }
 
@@ -187,13 +188,10 @@ impl Branch {
     }
 
     /// Where a push stands whose ref has moved on: what the sweep had found before its delivery came is the same push.
-    fn found_before(&self, run: RunId, commit: &CommitSha) -> Placed {
-        let found = self.moves.iter().rfind(|step| step.after == *commit && step.found.is_some());
-        match found.and_then(|step| Some((step.found?, step.place))) {
-            Some((known, place)) if known == run => Placed::At(place),
-            Some((known, _)) => Placed::Same(known),
-            None => Placed::At(self.below_successor(commit)),
-        }
+    fn found_before(&self, run: RunId, commit: &CommitSha) -> Option<Placed> {
+        let step = self.moves.iter().rfind(|step| step.after == *commit && step.found.is_some())?;
+        let known = step.found?;
+        Some(if known == run { Placed::At(step.place) } else { Placed::Same(known) })
     }
 
     /// The oldest remembered push that left `commit` behind.

@@ -209,13 +209,15 @@ impl EnvironmentRecord {
         self.protection.as_ref().filter(|_| !matches!(trigger, Trigger::Rollback { .. }))
     }
 
-    /// Whether a run has all the consent that the rule asks for.
+    /// Whether a run has all the consent that the rule asks for, and of those whom it names as many as the pipeline
+    /// file asks for, too.
     pub fn has_consent(&self, run: &Run) -> bool {
         let Some(rule) = self.rule_for(&run.source.trigger) else { return true };
         let approval = run.environment(&self.name).and_then(|state| state.approval.as_ref());
         let given = approval.map(|approval| approval.given.as_slice()).unwrap_or_default();
         let counted = given.iter().filter(|consent| rule.approvers.allow(&consent.by, &consent.groups));
-        counted.count() >= rule.required.into()
+        let by_file = approval.map_or(0, |approval| approval.request.by_file);
+        counted.count() >= rule.required.max(by_file).into()
     }
 
     /// Takes the lock for `run`, or puts it in the queue. Asking again changes nothing.

@@ -128,7 +128,9 @@ fn of_environment(
     let outcome = match state.rollback_outcome() {
         _ if state.is_live() => Outcome::Deployed,
         // It ended before the service was told to move, by a task before it or by a stop: nothing was deployed.
-        Some(RollbackOutcome::NotNeeded { .. } | RollbackOutcome::Held) if state.deployment.is_none() => {
+        Some(RollbackOutcome::NotNeeded { .. } | RollbackOutcome::Held | RollbackOutcome::NoBaseline)
+            if state.deployment.is_none() =>
+        {
             return None;
         }
         Some(RollbackOutcome::Restored { .. }) => Outcome::RolledBack,

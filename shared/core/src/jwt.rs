@@ -174,17 +174,19 @@ fn sign_in(settings: &IssuerSettings, claims: &Map<String, Value>, nonce: &str) 
     if nonce.is_empty() || text("nonce") != Some(nonce) { Err(BadJwt::OtherSignIn) } else { Ok(()) }
 }
 
-/// Who someone is: a name that can be shown in a line. An address counts where the issuer has checked it.
+/// Who someone is: a name that can be shown in a line. An address counts where the issuer has checked it,
+/// in ASCII alone: other letters have small ones that are somebody else's.
 fn name(claims: &Map<String, Value>, claim: &str) -> Option<String> {
     let name = claims.get(claim)?.as_str()?;
     let is_checked = |verified: &Value| *verified == true || *verified == "true";
     if claim == EMAIL && !claims.get("email_verified").is_some_and(is_checked) {
         return None;
     }
+    let is_known = claim != EMAIL || name.is_ascii();
     let is_plain =
         name.trim() == name && !name.chars().any(|c| c.is_control() || (c.is_whitespace() && c != ' '));
-    let name = if claim == EMAIL { name.to_lowercase() } else { name.to_owned() };
-    ((1..=MAX_NAME).contains(&name.len()) && is_plain).then_some(name)
+    let name = if claim == EMAIL { name.to_ascii_lowercase() } else { name.to_owned() };
+    ((1..=MAX_NAME).contains(&name.len()) && is_plain && is_known).then_some(name)
 }
 
 /// A list of names as issuers write them: an array, or one text.

@@ -278,6 +278,13 @@ pub struct Source {
 }
 
 impl Source {
+    /// When the push was that this run was made for at once; whoever retries it or goes back to it later does not wait
+    /// for its delivery.
+    pub fn delivered_from(&self) -> Option<Timestamp> {
+        let is_later = self.retry.is_some() || matches!(self.trigger, Trigger::Rollback { .. });
+        self.pushed_at.filter(|_| !is_later)
+    }
+
     /// How far the commit is trusted: what no one has merged is not.
     pub fn zone(&self) -> Zone {
         match self.trigger {

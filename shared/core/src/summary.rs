@@ -52,6 +52,9 @@ pub struct RunSummary {
     /// What made it, where that was no push that a delivery told of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<TriggerWord>,
+    /// Its push's place among those of its ref, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u64>,
     /// Its environments in the order of their deploys; not known of runs that were last written by an older version.
     #[serde(default)]
     pub environments: Option<Vec<EnvironmentBrief>>,
@@ -207,6 +210,7 @@ impl From<&Run> for RunSummary {
             duration_seconds: over.and_then(|seconds| u64::try_from(seconds).ok()),
             trigger: Some(TriggerWord::from(&run.source.trigger)).filter(|word| *word != TriggerWord::Push),
             retry_of: run.source.retry.as_ref().map(|retry| retry.of),
+            place: run.place,
             cause: run.cause.as_ref().map(cause),
             environments: Some(run.environments.iter().map(brief).collect()),
             environments_left_out: 0,

@@ -290,6 +290,7 @@ pub(super) fn request() -> ApprovalRequest {
         required: 2,
         rule: Some(rule()),
         rule_as_of: 1,
+        by_file: 1,
         deadline: before(-80_000),
         images: BTreeMap::from([("web".to_owned(), image('c'))]),
         serving: Some(Serving {

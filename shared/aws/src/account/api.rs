@@ -5,7 +5,9 @@
 use std::time::{Duration, SystemTime};
 
 use aws_config::Region;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use pushway_core::ports::{Answer, Fault};
@@ -15,6 +17,9 @@ use super::Account;
 
 /// Longer than any function of the API may take.
 const API_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Credentials that end sooner are asked for anew.
+const CREDENTIALS_LEFT: Duration = Duration::from_mins(1);
 
 /// A question or an order to the API.
 #[derive(Debug, Clone)]
@@ -82,20 +87,35 @@ impl Account {
         call.send(request).await
     }
 
-    /// The headers of a request's signature.
-    async fn signature(&self, call: &ApiCall) -> Answer<Vec<(String, String)>> {
-        let permanent = |error: &dyn std::fmt::Display| Fault::Permanent(error.to_string());
-        let provider = self.config.credentials_provider();
-        let provider = provider.ok_or_else(|| {
+    /// The credentials of the chain, kept until they are about to end.
+    async fn credentials(&self) -> Answer<Credentials> {
+        let mut signer = self.signer.lock().await;
+        let lasts = |known: &&Credentials| {
+            known.expiry().is_none_or(|expiry| expiry > SystemTime::now() + CREDENTIALS_LEFT)
+        };
+        if let Some(known) = signer.as_ref().filter(lasts) {
+            return Ok(known.clone());
+        }
+        let provider = self.config.credentials_provider().ok_or_else(|| {
             Fault::Permanent("no AWS credentials are configured; see `aws configure`".into())
         })?;
         let credentials = provider.provide_credentials().await.map_err(|error| {
-            Fault::Permanent(format!(
-                "no AWS credentials could be had: {}; see `aws configure`",
-                chain(&error)
-            ))
+            let why = format!("no AWS credentials could be had: {}; see `aws configure`", chain(&error));
+            match error {
+                // Whoever gives them out can't be reached, or says that it is not well.
+                CredentialsError::ProviderError(_) | CredentialsError::ProviderTimedOut(_) => {
+                    Fault::Retryable(why)
+                }
+                _ => Fault::Permanent(why),
+            }
         })?;
-        let identity = credentials.into();
+        Ok(signer.insert(credentials).clone())
+    }
+
+    /// The headers of a request's signature.
+    async fn signature(&self, call: &ApiCall) -> Answer<Vec<(String, String)>> {
+        let permanent = |error: &dyn std::fmt::Display| Fault::Permanent(error.to_string());
+        let identity = self.credentials().await?.into();
         let configured = self.config.region().map_or("us-east-1", Region::as_ref);
         let parameters = v4::SigningParams::builder()
             .identity(&identity)

@@ -7,6 +7,7 @@ mod api;
 mod secrets;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -16,6 +17,7 @@ use pushway_core::keys::{self, Key};
 use pushway_core::ports::{Answer, Fault};
 use pushway_core::source::Hook;
 use pushway_core::subscription::Subscriptions;
+use tokio::sync::Mutex;
 
 pub use api::{ApiAnswer, ApiCall, chain};
 
@@ -26,12 +28,14 @@ use crate::{Aws, Settings};
 #[derive(Clone, Debug)]
 pub struct Account {
     config: SdkConfig,
+    /// What the chain gave last: whoever watches a run signs every second.
+    signer: Arc<Mutex<Option<Credentials>>>,
 }
 
 impl Account {
     /// The account of the standard credential chain: environment, profile, role.
     pub async fn from_environment() -> Self {
-        Self { config: aws_config::defaults(BehaviorVersion::latest()).load().await }
+        Self::of(aws_config::defaults(BehaviorVersion::latest()).load().await)
     }
 
     /// An emulator's account.
@@ -42,7 +46,11 @@ impl Account {
             .credentials_provider(credentials)
             .load()
             .await;
-        Self { config }
+        Self::of(config)
+    }
+
+    fn of(config: SdkConfig) -> Self {
+        Self { config, signer: Arc::default() }
     }
 
     /// The ports on the installation's table.

@@ -163,7 +163,7 @@ pub fn insights(question: &Question<'_>, figures: &[Figures], is_cut: bool) -> I
         from,
         to: *now,
         runs: count(ended.len()),
-        is_cut,
+        is_cut: from > asked,
         queue: Spread::of(ended.iter().map(|figures| figures.queue_seconds)),
         build: Spread::of(ended.iter().map(|figures| figures.build_seconds).filter(|seconds| *seconds > 0)),
         deploy: Spread::of(

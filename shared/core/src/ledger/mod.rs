@@ -261,10 +261,10 @@ impl From<paint::Painted> for Segment {
     }
 }
 
-/// When the push was, as far as the forge says so.
+/// When the push was that the run was made for at once, as far as the forge says so.
 fn pushed(journal: &[Entry]) -> Option<Timestamp> {
     match &journal.first()?.fact {
-        Fact::Received { source } => source.pushed_at,
+        Fact::Received { source } => source.delivered_from(),
         _ => None,
     }
 }

@@ -24,6 +24,7 @@ fn summary(second: i64, environments: Option<&[&str]>) -> RunSummary {
         updated_at: at(second),
         duration_seconds: None,
         retry_of: None,
+        place: None,
         trigger: None,
         cause: None,
         environments: environments.map(|names| names.iter().map(brief).collect()),

@@ -76,7 +76,14 @@ fn brought(run: &Run, before: &[RunSummary], record: &EnvironmentRecord) -> Vec<
         brought.push((&run.source.commit, pushed));
     }
     let Some(previous) = served.first() else { return brought.into_iter().map(|(_, at)| at).collect() };
-    for other in pushes.into_iter().filter(|other| other.id > previous.run && !has_served(&other.commit)) {
+    // By their places among the pushes of the ref where both are known: a retry has a new id for an old push.
+    let is_between = |other: &RunSummary| match (other.place, run.place) {
+        (Some(place), Some(own)) if previous.git_ref == run.source.git_ref => {
+            place <= own && previous.place.map_or(other.id > previous.run, |before| place > before)
+        }
+        _ => other.id > previous.run,
+    };
+    for other in pushes.into_iter().filter(|other| is_between(other) && !has_served(&other.commit)) {
         let pushed = first_of(other.id, other.retry_of, before);
         match brought.iter_mut().find(|(commit, _)| *commit == &other.commit) {
             Some((_, at)) => *at = pushed.min(*at),

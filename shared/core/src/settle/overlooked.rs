@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, tz::TimeZone};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{note_figures, tell};
 use crate::ids::{PipelineName, RunId};
@@ -24,8 +25,13 @@ const SINCE: SignedDuration = SignedDuration::from_mins(10);
 /// And since when at most: three sweeps have looked at it by then.
 const UNTIL: SignedDuration = SignedDuration::from_hours(3);
 
-/// Tells of the runs that ended lately and notes their figures, once an hour. Gives what went wrong with which run.
-pub async fn catch_up<P>(ports: &P, pages: Option<&str>) -> Answer<Vec<(RunId, Fault)>>
+/// Tells of the runs that ended lately and notes their figures, once an hour, by a sweep that began at `began` and has
+/// time until `until`: the next hour's goes on. Gives what went wrong with which run.
+pub async fn catch_up<P>(
+    ports: &P,
+    pages: Option<&str>,
+    (began, until): (Timestamp, Timestamp),
+) -> Answer<Vec<(RunId, Fault)>>
 where
     P: ReadRuns
         + Plans
@@ -39,7 +45,10 @@ where
         + Clock,
 {
     let mut troubles = Vec::new();
-    for (run, lacks_figures) in ended_lately(ports).await? {
+    for (run, lacks_figures) in ended_lately(ports, began).await? {
+        if ports.now() > until {
+            break;
+        }
         let noted = if lacks_figures { note_figures(ports, run).await } else { Ok(()) };
         let told = tell(ports, run, pages).await;
         troubles.extend([noted, told].into_iter().filter_map(Result::err).map(|fault| (run, fault)));
@@ -48,8 +57,7 @@ where
 }
 
 /// The runs that ended lately, and whether their figures are missing.
-async fn ended_lately<P: History + RunFigures + Clock>(ports: &P) -> Answer<Vec<(RunId, bool)>> {
-    let now = ports.now();
+async fn ended_lately<P: History + RunFigures>(ports: &P, now: Timestamp) -> Answer<Vec<(RunId, bool)>> {
     if now.to_zoned(TimeZone::UTC).minute() != MINUTE {
         return Ok(Vec::new());
     }

@@ -57,6 +57,7 @@ where
         required: rule.required,
         rule: record.protection,
         rule_as_of: record.version,
+        by_file: planned.approval.map_or(0, |rule| rule.required),
         deadline: ports.now() + jiff::SignedDuration::from_secs(i64::from(rule.timeout_seconds)),
         images,
         serving,
