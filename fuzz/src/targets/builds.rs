@@ -56,6 +56,7 @@ pub(crate) fn image_files_seeds() -> Vec<Vec<u8>> {
     [
         format!(r#"[{{"name": "web", "imageUri": "{registry}:1.0"}}, {{"name": "side", "imageUri": "nginx"}}]"#),
         format!(r#"[{{"name":"web","imageUri":"{registry}:1@{digest}"}}]"#),
+        format!(r#"[{{"name":"web","imageUri":"web::1@{digest}"}}]"#),
         format!(r#"{{"ImageSizeInBytes": "4", "ImageURI": "localhost:4566/web@{digest}", "ImageTags": ["latest"]}}"#),
         "\u{feff}{\"ImageURI\": \"team/web:1_0-x\"}".to_owned(),
     ]

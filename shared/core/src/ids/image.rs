@@ -30,10 +30,10 @@ impl FromStr for ImageDigestRef {
             "give the image by digest: repository@sha256:… (a tag can move between test and deploy)";
         let invalid = || InvalidId::new("image", text, RULE);
         let (repository, digest) = text.split_once('@').ok_or_else(invalid)?;
-        // The repository may carry a port and a path; a tag before the digest would be ignored by every
-        // registry, so it is refused rather than shown as if it meant something.
+        // The repository may carry a port and a path, and a port stands before a slash; a tag before the digest would
+        // be ignored by every registry, so it is refused rather than shown as if it meant something.
         let last = repository.rsplit('/').next().unwrap_or(repository);
-        let is_plain = is_token(repository, 255) && !(repository.contains('/') && last.contains(':'));
+        let is_plain = is_token(repository, 255) && !last.contains(':');
         if !is_plain {
             return Err(invalid());
         }
@@ -80,6 +80,8 @@ mod tests {
             "web:latest".to_owned(),
             "web".into(),
             format!("host/web:1@{digest}"),
+            format!("web:1@{digest}"),
+            format!("web:@{digest}"),
             format!("@{digest}"),
             "web@sha256:abc".into(),
             format!("a b@{digest}"),
