@@ -66,10 +66,10 @@
     note.hidden = !words;
     if (words && note.textContent !== words) note.textContent = words;
   };
-  const sinceFresh = () => `This page is as it was at ${fresh.toLocaleTimeString()}; it could not be brought up to date since.`;
-  let fresh = new Date();
+  const sinceFresh = () => `This page is as it was at ${asOf.toLocaleTimeString()}; it could not be brought up to date since.`;
+  let asOf = new Date();
   const wentOn = () => {
-    fresh = new Date();
+    asOf = new Date();
     stale("");
   };
   const failed = (error, failures) => {

@@ -294,7 +294,7 @@ fn ports(name: &str) -> BTreeSet<String> {
     let source = text(format!("functions/{name}/src/lib.rs"));
     let list =
         |list: &str| list.split('+').map(|port| port.trim().trim_end_matches(',').to_owned()).collect();
-    if let Some((_, named)) = source.split_once("\n    Ports:\n") {
+    if let Some((_, named)) = source.split_once("\n    pub Ports:\n") {
         assert!(source.contains("pub async fn handle<P: Ports>("), "{name}");
         return list(named.split_once('}').unwrap_or_else(|| panic!("{name}: the list has no end")).0);
     }

@@ -50,15 +50,17 @@ use reply::{Problem, Reply};
 
 /// One name for a list of ports.
 macro_rules! all_of {
-    ($name:ident: $first:ident $(+ $port:ident)*) => {
-        /// All that requests are answered from. Pages are given what reads alone.
-        pub trait $name: $first $(+ $port)* {}
+    ($(#[$about:meta])* $seen:vis $name:ident: $first:ident $(+ $port:ident)*) => {
+        $(#[$about])*
+        $seen trait $name: $first $(+ $port)* {}
         impl<P: $first $(+ $port)*> $name for P {}
     };
 }
+pub(crate) use all_of;
 
 all_of! {
-    Ports:
+    /// All that requests are answered from.
+    pub Ports:
     Runs
     + Plans
     + History

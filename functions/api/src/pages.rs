@@ -28,11 +28,31 @@ use serde::Deserialize;
 pub(crate) use compress::compressed;
 
 use crate::reply::{Problem, Reply};
-use crate::{forms, principal, session, sign_in};
+use crate::{all_of, forms, principal, session, sign_in};
 
 /// What people are told who can't sign in until an administrator has mended something.
 const NOT_SET_UP: &str =
     "signing in is not set up right; an administrator finds why in the log of the function api";
+
+all_of! {
+    /// What pages are filled from: all of it reads, so that no page can change anything.
+    pub(crate) Readers:
+    ReadRuns
+    + History
+    + Environments
+    + ListEnvironments
+    + ListPipelines
+    + Overdue
+    + ReadBuilds
+    + ReadLogs
+    + ReadTestCases
+    + RunFigures
+    + InsightSettings
+    + SealingKey
+    + Plans
+    + Hooks
+    + Clock
+}
 
 /// What can be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,25 +134,7 @@ impl Look<'_> {
 /// Answers who asks for a page or an asset; `None` where the address is neither's.
 pub(crate) async fn answer<P>(ports: &P, request: &ApiGatewayV2httpRequest) -> Option<Reply>
 where
-    P: ReadRuns
-        + History
-        + Environments
-        + ListEnvironments
-        + ListPipelines
-        + Overdue
-        + ReadBuilds
-        + ReadLogs
-        + ReadTestCases
-        + RunFigures
-        + InsightSettings
-        + SealingKey
-        + Plans
-        + Hooks
-        + Tokens
-        + Sessions
-        + Issuer
-        + Random
-        + Clock,
+    P: Readers + Tokens + Sessions + Issuer + Random,
 {
     if request.request_context.http.method != Method::GET {
         return None;

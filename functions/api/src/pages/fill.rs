@@ -9,8 +9,8 @@ use pushway_core::environment::EnvironmentRecord;
 use pushway_core::ids::{CommitSha, RunId};
 use pushway_core::ledger::RunLedger;
 use pushway_core::ports::{
-    Clock, Environments, History, Hooks, InsightSettings, ListEnvironments, ListPipelines, Overdue, Plans,
-    ReadBuilds, ReadLogs, ReadRuns, ReadTestCases, RunFigures, SealingKey,
+    Clock, Environments, History, Hooks, InsightSettings, ListEnvironments, Overdue, Plans, ReadBuilds,
+    ReadLogs, ReadRuns, ReadTestCases, SealingKey,
 };
 use pushway_core::protection::Approvers;
 use pushway_core::summary::RunSummary;
@@ -19,7 +19,7 @@ use pushway_dashboard::{
     ApprovalPage, ApprovalsPage, CommitPage, EnvironmentPage, JobLogPage, RollbackPage, RunPage, Waiting,
 };
 
-use super::{Look, Page, insights, overview};
+use super::{Look, Page, Readers, insights, overview};
 use crate::call::parsed;
 use crate::pipelines::{newest, records};
 use crate::reply::Problem;
@@ -29,24 +29,7 @@ use crate::{approvals, pauses, runs, test_cases};
 const LATEST: usize = 100;
 
 /// Renders the page that is looked at.
-pub(super) async fn page<P>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem>
-where
-    P: ReadRuns
-        + History
-        + Environments
-        + ListEnvironments
-        + ListPipelines
-        + Overdue
-        + ReadBuilds
-        + ReadLogs
-        + ReadTestCases
-        + RunFigures
-        + InsightSettings
-        + SealingKey
-        + Plans
-        + Hooks
-        + Clock,
-{
+pub(super) async fn page<P: Readers>(ports: &P, look: &mut Look<'_>) -> Result<String, Problem> {
     match look.page {
         Page::Overview => overview::page(ports, look).await,
         Page::Approvals => all_approvals(ports, look).await,
